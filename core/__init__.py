@@ -1,0 +1,1 @@
+"""What everything may use: errors, permit and receipt, ids, clock, canonical bytes, strict JWS."""
