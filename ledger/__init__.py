@@ -1,0 +1,1 @@
+"""The access log: entries, append, Merkle tree, sealer, checkpoints, proofs, fsck."""
