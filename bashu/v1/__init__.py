@@ -1,0 +1,1 @@
+"""The generated contract, package bashu.v1; made by `make proto`, never edited."""

@@ -1,0 +1,1 @@
+"""Vendored options of protovalidate, generated."""

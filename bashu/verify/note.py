@@ -1,0 +1,171 @@
+"""Signed notes, checkpoints and batch promises (C2SP signed-note, tlog-checkpoint), Ed25519 only."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from bashu.verify.keys import require_strong_ed25519
+from bashu.verify.strict import VerificationError, base64_bytes, base64_hash
+
+_ED25519: Final = 0x01
+_KEY_BYTES: Final = 32
+_ID_BYTES: Final = 4
+_LONGEST_NOTE: Final = 1_000_000  # characters; the limit of Go's sumdb/note
+_MOST_SIGNATURES: Final = 100  # same source
+_PROMISE_SUFFIX: Final = "/promise"
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+_MICROSECONDS: Final = len("2026-01-01T00:00:00.000000")
+_CHECKPOINT_LINES: Final = 3
+_PROMISE_LINES: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A log's public key as written in a vkey: ``name+hash+base64`` (C2SP signed-note, section verifier keys)."""
+
+    name: str
+    key_id: bytes
+    public_key: bytes
+
+    @classmethod
+    def parse(cls, vkey: object) -> Self:
+        """Read a vkey; the four-byte hash inside must be the key's own."""
+        parts = vkey.strip().split("+", 2) if isinstance(vkey, str) else []
+        if len(parts) != 3 or not _is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
+            raise VerificationError("vkey: name+hash+key expected")
+        name, hexadecimal, encoded = parts
+        key = base64_bytes(encoded, "vkey")
+        if len(key) != _KEY_BYTES + 1 or key[0] != _ED25519:
+            raise VerificationError("vkey: not an Ed25519 key")
+        key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:_ID_BYTES]
+        if hexadecimal != key_id.hex():
+            raise VerificationError("vkey: its hash does not fit name and key")
+        require_strong_ed25519(key[1:])
+        return cls(name=name, key_id=key_id, public_key=key[1:])
+
+    def check(self, text: str, signature: bytes) -> None:
+        """Check the 64-byte ``signature`` over the UTF-8 bytes of ``text``."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, text.encode())
+        except InvalidSignature as error:
+            raise VerificationError(f"the signature of {self.name} does not hold") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a log signed: ``size`` leaves under ``root``; ``extensions`` are further lines, unread."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A log's signed word that the ``size`` leaves under ``root`` stand in its tree by ``publish_by`` (UTC)."""
+
+    origin: str
+    size: int
+    root: bytes
+    publish_by: datetime
+
+
+def open_note(note: object, key: VerifierKey) -> str:
+    """Return the text of a signed note (with its last newline) once ``key``'s signature on it holds.
+
+    Signatures of other keys are ignored, malformed lines are not (C2SP signed-note, section verification).
+    """
+    if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
+        raise VerificationError("note: text expected")
+    if any(character < " " and character != "\n" or "\ud800" <= character <= "\udfff" for character in note):
+        raise VerificationError("note: text without control characters expected")
+    cut = note.rfind("\n\n")
+    if cut < 0 or not note.endswith("\n") or cut + 2 == len(note):
+        raise VerificationError("note: no signature block")
+    text, lines = note[: cut + 1], note[cut + 2 : -1].split("\n")
+    if len(lines) > _MOST_SIGNATURES:
+        raise VerificationError("note: too many signatures")
+    signatures = [_signature(line) for line in lines]
+    own = [value for name, value in signatures if name == key.name and value[:_ID_BYTES] == key.key_id]
+    if not own:
+        raise VerificationError(f"note: no signature by {key.name}+{key.key_id.hex()}")
+    if len(own) > 1:
+        raise VerificationError("note: two signatures by one key")
+    key.check(text, own[0][_ID_BYTES:])
+    return text
+
+
+def verify_checkpoint(note: object, vkey: VerifierKey) -> Checkpoint:
+    """Check a checkpoint's signature, form and origin (= the key's name) and return what it says."""
+    lines = open_note(note, vkey).split("\n")[:-1]
+    if len(lines) < _CHECKPOINT_LINES:
+        raise VerificationError("checkpoint: origin, size and root expected")
+    if lines[0] != vkey.name:
+        raise VerificationError(f"checkpoint: its origin is not {vkey.name}")
+    extensions = tuple(lines[_CHECKPOINT_LINES:])
+    if "" in extensions:
+        raise VerificationError("checkpoint: empty line")
+    return Checkpoint(
+        origin=lines[0],
+        size=_decimal(lines[1], "checkpoint size"),
+        root=base64_hash(lines[2], "checkpoint root"),
+        extensions=extensions,
+    )
+
+
+def verify_promise(note: object, vkey: VerifierKey) -> Promise:
+    """Check a batch promise: ``origin/promise``, batch size, batch root, publish_by, signed by the log's key."""
+    lines = open_note(note, vkey).split("\n")[:-1]
+    if len(lines) != _PROMISE_LINES or lines[0] != vkey.name + _PROMISE_SUFFIX:
+        raise VerificationError(f"promise: not a promise of {vkey.name}")
+    return Promise(
+        origin=vkey.name,
+        size=_decimal(lines[1], "batch size"),
+        root=base64_hash(lines[2], "batch root"),
+        publish_by=instant(lines[3], "promise publish_by"),
+    )
+
+
+def promise_text(*, origin: str, size: int, root: bytes, publish_by: str) -> str:
+    """Return the text that a promise signs; ``publish_by`` is RFC 3339 in UTC."""
+    return f"{origin}{_PROMISE_SUFFIX}\n{size}\n{base64.b64encode(root).decode()}\n{publish_by}\n"
+
+
+def _signature(line: str) -> tuple[str, bytes]:
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != "—" or not _is_key_name(parts[1]):  # noqa: PLR2004 - dash, name, signature
+        raise VerificationError("note: malformed signature line")
+    value = base64_bytes(parts[2], "note signature")
+    if len(value) <= _ID_BYTES:
+        raise VerificationError("note: signature is too short")
+    return parts[1], value
+
+
+def _is_key_name(name: str) -> bool:
+    return bool(name) and "+" not in name and not any(character.isspace() for character in name)
+
+
+def _decimal(value: str, what: str) -> int:
+    if not _DECIMAL.fullmatch(value):
+        raise VerificationError(f"{what}: decimal number expected")
+    return int(value)
+
+
+def instant(value: object, what: str) -> datetime:
+    """Read an RFC 3339 moment in UTC (``Z``), down to the microsecond."""
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise VerificationError(f"{what}: RFC 3339 in UTC expected")
+    try:
+        return datetime.fromisoformat(value.removesuffix("Z")[:_MICROSECONDS]).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise VerificationError(f"{what}: no such moment") from error
