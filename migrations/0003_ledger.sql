@@ -27,7 +27,7 @@ CREATE TABLE ledger_leaf (
 
 -- C2SP tlog-tiles: up to 256 hashes a tile; level 0 holds leaf hashes, level n roots of full tiles of level n - 1.
 CREATE TABLE ledger_tile (
-    level smallint NOT NULL CHECK (level BETWEEN 0 AND 7),
+    level bigint NOT NULL CHECK (level BETWEEN 0 AND 7),
     tile_index bigint NOT NULL CHECK (tile_index >= 0),
     hashes bytea NOT NULL CHECK (octet_length(hashes) % 32 = 0 AND octet_length(hashes) BETWEEN 32 AND 8192),
     PRIMARY KEY (level, tile_index)
@@ -58,7 +58,7 @@ CREATE TABLE ledger_search (
     consent_id uuid,
     institution text,
     request_id uuid,
-    attempt integer,
+    attempt bigint,
     ts timestamptz NOT NULL
 );
 CREATE INDEX ledger_search_consent ON ledger_search (consent_id, leaf_index) WHERE consent_id IS NOT NULL;
