@@ -19,10 +19,10 @@ ARTEFACT_TYPE: Final = "bashu-consent+jws"
 SCHEMA: Final = "bashu-consent/1"
 _HEX_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ACTS: Final = frozenset({"QUERY", "EVALUATE", "COUNT_ENQUIRIES", "REPORT_BACK"})
-_MEMBERS: Final = frozenset(
-    "schema consent_id iss aud iat nbf exp term supersedes subject requester providers purpose acts data usage "
-    "retention notice capture".split()
-)
+_MEMBERS: Final = frozenset({
+    "schema", "consent_id", "iss", "aud", "iat", "nbf", "exp", "term", "supersedes", "subject", "requester",
+    "providers", "purpose", "acts", "data", "usage", "retention", "notice", "capture",
+})  # fmt: skip
 _OPTIONAL: Final = frozenset({"term", "supersedes"})
 
 

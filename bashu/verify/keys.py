@@ -92,9 +92,9 @@ def _require_signing_use(jwk: Mapping[str, Any]) -> None:
     if jwk.get("use", "sig") != "sig":
         raise VerificationError("key: its use is not signing")
     operations = jwk.get("key_ops", ["verify"])
-    if not isinstance(operations, list) or "verify" not in operations or len(set(map(str, operations))) != len(operations):
+    if not isinstance(operations, list) or "verify" not in operations:
         raise VerificationError("key: its key_ops do not allow to verify")
-    if not set(map(str, operations)) <= {"verify", "sign"}:
+    if any(operation not in ("verify", "sign") for operation in operations):
         raise VerificationError("key: its key_ops mix signing with other uses")
     if {"x5u", "x5c", "x5t", "x5t#S256"} & jwk.keys():
         raise VerificationError("key: names a certificate of its own")

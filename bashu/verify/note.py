@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def open_note(note: object, key: VerifierKey) -> str:
     """
     if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
         raise VerificationError("note: text expected")
-    if any(character < " " and character != "\n" or "\ud800" <= character <= "\udfff" for character in note):
+    if any((character < " " and character != "\n") or "\ud800" <= character <= "\udfff" for character in note):
         raise VerificationError("note: text without control characters expected")
     cut = note.rfind("\n\n")
     if cut < 0 or not note.endswith("\n") or cut + 2 == len(note):
@@ -134,11 +133,6 @@ def verify_promise(note: object, vkey: VerifierKey) -> Promise:
         root=base64_hash(lines[2], "batch root"),
         publish_by=instant(lines[3], "promise publish_by"),
     )
-
-
-def promise_text(*, origin: str, size: int, root: bytes, publish_by: str) -> str:
-    """Return the text that a promise signs; ``publish_by`` is RFC 3339 in UTC."""
-    return f"{origin}{_PROMISE_SUFFIX}\n{size}\n{base64.b64encode(root).decode()}\n{publish_by}\n"
 
 
 def _signature(line: str) -> tuple[str, bytes]:

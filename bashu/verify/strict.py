@@ -93,13 +93,6 @@ def non_negative(value: object, what: str) -> int:
     return value
 
 
-def text(value: object, what: str) -> str:
-    """Return text that is not empty."""
-    if not isinstance(value, str) or not value:
-        raise VerificationError(f"{what}: text expected")
-    return value
-
-
 def _members(what: str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
