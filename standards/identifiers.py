@@ -169,9 +169,7 @@ def to_half_width(text: str) -> str:
 
 def uscc_check(first_seventeen: str) -> str:
     """Return the check character of GB 32100-2015 for 17 characters of its alphabet."""
-    total = sum(
-        USCC_ALPHABET.index(char) * weight for char, weight in zip(first_seventeen, USCC_WEIGHTS, strict=True)
-    )
+    total = sum(USCC_ALPHABET.index(char) * weight for char, weight in zip(first_seventeen, USCC_WEIGHTS, strict=True))
     return USCC_ALPHABET[(31 - total % 31) % 31]
 
 

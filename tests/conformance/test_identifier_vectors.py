@@ -59,7 +59,11 @@ def test_every_vector_file_is_complete():
 def test_constants_are_those_of_the_tables():
     alphabet = list(Tables().rows("uscc_alphabet_weights"))
     assert "".join(row.text("character_with_this_value") for row in alphabet) == identifiers.USCC_ALPHABET
-    weights = [int(row.text("weight_for_position_index_plus_1")) for row in alphabet if row.optional("weight_for_position_index_plus_1")]
+    weights = [
+        int(row.text("weight_for_position_index_plus_1"))
+        for row in alphabet
+        if row.optional("weight_for_position_index_plus_1")
+    ]
     assert tuple(weights[:17]) == identifiers.USCC_WEIGHTS
     algorithm = list(Tables().rows("cn_id_algorithm"))
     assert tuple(int(row.text("weight")) for row in algorithm) == identifiers.CITIZEN_ID_WEIGHTS

@@ -104,7 +104,18 @@ def test_line_answers_a_refused_value_with_what_normalisation_changed():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '"x"', '{"kind": "uscc"}', '{"kind": "passport", "value": "x"}', '{"kind": "uscc", "value": 9}', b"\xff\xfe", b'{"kind": "uscc", "value": "\xff"}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        '{"kind": "uscc"}',
+        '{"kind": "passport", "value": "x"}',
+        '{"kind": "uscc", "value": 9}',
+        b"\xff\xfe",
+        b'{"kind": "uscc", "value": "\xff"}',
+    ],
 )
 def test_line_that_is_no_question_is_malformed(text):
     assert line(text) == {"ok": False, "normalised": None, "warnings": [], "error": "MALFORMED"}

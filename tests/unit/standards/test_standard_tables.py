@@ -140,14 +140,27 @@ def test_unknown_code_is_kept_as_it_came():
 
 def test_every_code_list_that_fields_name_exists():
     elsewhere = {"divisions_cq_sc", "rating_scales", "pboc2_account_types", "id_type"}
-    named = {field.type.removeprefix("code:") for item in STANDARD.items.all() for field in item.fields if field.type.startswith("code:")}
-    missing = {name for name in named - elsewhere if not STANDARD.codes.codes(name) and not STANDARD.scales.exists(name)}
+    named = {
+        field.type.removeprefix("code:")
+        for item in STANDARD.items.all()
+        for field in item.fields
+        if field.type.startswith("code:")
+    }
+    missing = {
+        name for name in named - elsewhere if not STANDARD.codes.codes(name) and not STANDARD.scales.exists(name)
+    }
     assert missing == set()
 
 
 def test_industry_section_follows_from_name_or_digits():
     codes = STANDARD.codes
-    for text, section in (("信息传输、软件和信息技术服务业", "I"), ("3484", "C"), ("C3484", "C"), ("65", "I"), ("I", "I")):
+    for text, section in (
+        ("信息传输、软件和信息技术服务业", "I"),
+        ("3484", "C"),
+        ("C3484", "C"),
+        ("65", "I"),
+        ("I", "I"),
+    ):
         assert codes.industry_section(text).value == section
     assert not codes.industry_section("D3484").is_known
     assert not codes.industry_section("99").is_known
