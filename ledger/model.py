@@ -6,11 +6,12 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from core.canonical import canonical_json
+from core.clock import rfc3339
 from core.ids import uuid7
 
 ENTRY_VERSION: Final = 1
@@ -160,13 +161,6 @@ def leaf_hash(body: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + body).digest()
 
 
-def rfc3339(moment: datetime) -> str:
-    """Write an aware ``moment`` as RFC 3339 UTC with microseconds and ``Z``."""
-    if moment.tzinfo is None:
-        raise ValueError("a ledger time needs a time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def build_entry(
     kind: EntryType,
     *,
@@ -180,11 +174,15 @@ def build_entry(
     ``entry_id`` is given where a commitment depends on it (``subject_commitment`` is keyed over it).
 
     Raises:
-        ValueError: a member is missing or not one of :data:`FIELDS`, or the body is larger than 64 KiB.
+        ValueError: a member is missing or not one of :data:`FIELDS`, ``ts`` has no time zone, or the body is larger
+            than 64 KiB.
         TypeError: a value has no canonical form.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    _check_members(kind, given)
+    if fault := member_fault(kind, given):
+        raise ValueError(fault)
+    if ts.tzinfo is None:
+        raise ValueError("a ledger time needs a time zone")
     number = uuid7() if entry_id is None else entry_id
     common = {"v": ENTRY_VERSION, "origin": origin, "type": kind.value, "entry_id": str(number), "ts": rfc3339(ts)}
     body = canonical_json(given | common)
@@ -204,8 +202,3 @@ def member_fault(kind: EntryType, given: Mapping[str, Any]) -> str | None:
             if isinstance(part, Mapping) and (strange := part.keys() - _NESTED[name]):
                 return f"{name} has no {', '.join(sorted(strange))}"
     return None
-
-
-def _check_members(kind: EntryType, given: Mapping[str, Any]) -> None:
-    if fault := member_fault(kind, given):
-        raise ValueError(fault)

@@ -6,10 +6,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
+from core.errors import BashuError, Reason, Turn
+from core.permit import Receipt
+from ledger.merkle import TileId
 from ledger.model import Entry
+from ledger.note import Signer
+from ledger.promise import PUBLISH_WITHIN, make_promises
 
 
 class Statements(Protocol):
@@ -60,3 +67,329 @@ async def append(tx: Statements, entries: Sequence[Entry]) -> list[int]:
 def entry_columns(entries: Sequence[Entry]) -> tuple[list[uuid.UUID], list[bytes], list[bytes]]:
     """Return the columns (entry_id, body, leaf_hash) of ``entries``, as array parameters of a statement."""
     return [e.entry_id for e in entries], [e.body for e in entries], [e.leaf_hash for e in entries]
+
+
+def receipts_from_rows(
+    rows: Sequence[Any], entries: Mapping[uuid.UUID, Entry], *, signer: Signer, now: datetime
+) -> dict[uuid.UUID, Receipt]:
+    """Return the receipt of every entry that ``rows`` (``seq, entry_id`` of ``ledger_e``, committed) say was appended.
+
+    ``entries`` are those offered to the statement, by entry_id; one that is not in ``rows`` was not released and
+    gets no receipt. Call it after the commit: a receipt promises what is durable.
+    """
+    appended = [entries[row["entry_id"]] for row in rows]
+    publish_by = now + PUBLISH_WITHIN
+    promises = make_promises([entry.leaf_hash for entry in appended], signer=signer, publish_by=publish_by)
+    return {
+        entry.entry_id: Receipt(entry=entry.body, leaf_hash=entry.leaf_hash, promise=promise, publish_by=publish_by)
+        for entry, promise in zip(appended, promises, strict=True)
+    }
+
+
+# Integrate: what the sealer does under the head row's lock.
+
+_LOCK_HEAD: Final = "SELECT size, root FROM ledger_head FOR UPDATE SKIP LOCKED"
+_HEAD: Final = "SELECT size, root FROM ledger_head"
+_IS_PENDING: Final = "SELECT EXISTS (SELECT 1 FROM ledger_pending)"
+_TAKE_PENDING: Final = """
+DELETE FROM ledger_pending WHERE seq = ANY (ARRAY(SELECT seq FROM ledger_pending ORDER BY seq LIMIT $1))
+RETURNING seq"""
+_LOAD: Final = "SELECT seq, entry_id, body, leaf_hash FROM ledger_entry WHERE seq = ANY($1::bigint[]) ORDER BY seq"
+_TILES: Final = """
+SELECT level, tile_index, hashes FROM ledger_tile WHERE level = ANY($1::bigint[]) AND tile_index = ANY($2::bigint[])"""
+_ADD_LEAVES: Final = """
+INSERT INTO ledger_leaf (leaf_index, seq) SELECT $1::bigint + ord - 1, seq
+FROM unnest($2::bigint[]) WITH ORDINALITY AS t (seq, ord)"""
+_PUT_TILES: Final = """
+INSERT INTO ledger_tile (level, tile_index, hashes)
+SELECT level, tile_index, hashes FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS t (level, tile_index, hashes)
+ON CONFLICT (level, tile_index) DO UPDATE SET hashes = EXCLUDED.hashes"""
+_ADD_SEARCH: Final = """
+INSERT INTO ledger_search (leaf_index, type, consent_id, institution, request_id, attempt, ts)
+SELECT $1::bigint + ord - 1, type, consent_id, institution, request_id, attempt, ts
+FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::timestamptz[])
+WITH ORDINALITY AS t (type, consent_id, institution, request_id, attempt, ts, ord)"""
+_MOVE_HEAD: Final = """
+UPDATE ledger_head SET size = $2, root = $3, sealed_at = clock_timestamp(), heartbeat = clock_timestamp()
+WHERE size = $1 RETURNING size"""
+_BEAT: Final = "UPDATE ledger_head SET heartbeat = clock_timestamp()"
+_ADD_CHECKPOINT: Final = "INSERT INTO ledger_checkpoint (size, root, note) VALUES ($1, $2, $3)"
+_LATEST_CHECKPOINT: Final = "SELECT size, root, note, signed_at FROM ledger_checkpoint ORDER BY size DESC LIMIT 1"
+_CHECKPOINT: Final = "SELECT size, root, note, signed_at FROM ledger_checkpoint WHERE size = $1"
+_CHECKPOINTS: Final = """
+SELECT size, root, note, signed_at FROM ledger_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The committed tree: ``size`` leaves with the RFC 6962 root ``root``."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedHead:
+    """A checkpoint as signed and stored."""
+
+    size: int
+    root: bytes
+    note: str
+    signed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as appended; ``leaf_index`` is None until it is in the tree."""
+
+    seq: int
+    entry_id: uuid.UUID
+    body: bytes
+    leaf_hash: bytes
+    leaf_index: int | None = None
+    appended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRow:
+    """What reviewers find one leaf by."""
+
+    type: str
+    ts: datetime
+    consent_id: uuid.UUID | None = None
+    institution: str | None = None
+    request_id: uuid.UUID | None = None
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How fresh the evidence chain is (check 15); ``oldest_pending_s`` is None when nothing waits."""
+
+    oldest_pending_s: float | None
+    heartbeat_s: float
+
+
+async def lock_head(tx: Statements) -> Head | None:
+    """Lock the head row and return it, or None while another sealer holds it."""
+    row = await tx.fetchrow(_LOCK_HEAD)
+    return None if row is None else Head(size=row["size"], root=row["root"])
+
+
+async def head(db: Statements) -> Head:
+    """Return the committed tree head, signed or not."""
+    row = await db.fetchrow(_HEAD)
+    return Head(size=row["size"], root=row["root"])
+
+
+async def is_pending(db: Statements) -> bool:
+    """Tell whether any entry waits for integration."""
+    return bool(await db.fetchval(_IS_PENDING))
+
+
+async def take_pending(tx: Statements, *, limit: int) -> list[StoredEntry]:
+    """Take up to ``limit`` waiting entries out of the queue, the smallest numbers first, in their order.
+
+    Raises:
+        BashuError: LEDGER_INCONSISTENT where a queued number has no entry.
+    """
+    numbers = [row["seq"] for row in await tx.fetch(_TAKE_PENDING, limit)]
+    rows = await tx.fetch(_LOAD, numbers) if numbers else []
+    if len(rows) != len(numbers):
+        raise inconsistent("a queued entry is missing from the ledger")
+    return [_stored(row) for row in rows]
+
+
+async def tiles(db: Statements, wanted: Collection[TileId]) -> dict[TileId, bytes]:
+    """Return those of the ``wanted`` tiles that exist."""
+    levels, indexes = sorted({level for level, _ in wanted}), sorted({index for _, index in wanted})
+    rows = await db.fetch(_TILES, levels, indexes) if wanted else []
+    found = {(row["level"], row["tile_index"]): row["hashes"] for row in rows}
+    return {place: hashes for place, hashes in found.items() if place in wanted}
+
+
+async def add_leaves(
+    tx: Statements,
+    *,
+    old: Head,
+    new: Head,
+    numbers: Sequence[int],
+    changed: Mapping[TileId, bytes],
+    search: Sequence[SearchRow],
+) -> None:
+    """Write one round: leaves, tiles, projections, and the head moved from ``old`` to ``new``.
+
+    Raises:
+        BashuError: LEDGER_INCONSISTENT where the head is no longer ``old``.
+    """
+    await tx.execute(_ADD_LEAVES, old.size, numbers)
+    places = sorted(changed)
+    await tx.execute(_PUT_TILES, [p[0] for p in places], [p[1] for p in places], [changed[p] for p in places])
+    columns = [[getattr(row, name) for row in search] for name in _SEARCH_COLUMNS]
+    await tx.execute(_ADD_SEARCH, old.size, *columns)
+    if await tx.fetchval(_MOVE_HEAD, old.size, new.size, new.root) != new.size:
+        raise inconsistent("the tree head moved under its lock")
+
+
+_SEARCH_COLUMNS: Final = ("type", "consent_id", "institution", "request_id", "attempt", "ts")
+
+
+async def beat(tx: Statements) -> None:
+    """Show that a sealer is alive."""
+    await tx.execute(_BEAT)
+
+
+async def add_checkpoint(tx: Statements, *, size: int, root: bytes, note: str) -> None:
+    """Store a signed checkpoint."""
+    await tx.execute(_ADD_CHECKPOINT, size, root, note)
+
+
+async def latest_checkpoint(db: Statements) -> SignedHead | None:
+    """Return the newest signed checkpoint, or None before the first."""
+    return _signed(await db.fetchrow(_LATEST_CHECKPOINT))
+
+
+async def checkpoint_at(db: Statements, size: int) -> SignedHead | None:
+    """Return the checkpoint signed at exactly ``size`` leaves, or None."""
+    return _signed(await db.fetchrow(_CHECKPOINT, size))
+
+
+async def checkpoints_between(db: Statements, low: int, high: int) -> list[SignedHead]:
+    """Return the checkpoints with ``low <= size <= high``, smallest first."""
+    return [signed for row in await db.fetch(_CHECKPOINTS, low, high) if (signed := _signed(row))]
+
+
+# Read.
+
+FRESHNESS_COLUMNS: Final = """
+(SELECT extract(epoch FROM clock_timestamp() - e.appended_at)::float8 FROM ledger_entry e
+  WHERE e.seq = (SELECT p.seq FROM ledger_pending p ORDER BY p.seq LIMIT 1)) AS ledger_oldest_pending_s,
+(SELECT extract(epoch FROM clock_timestamp() - h.heartbeat)::float8 FROM ledger_head h) AS ledger_heartbeat_s"""
+"""Two columns for the admission's own read: seconds, by the machine's clock, since no test may age evidence by
+shifting ``bashu_now()``."""
+
+_FRESHNESS: Final = f"SELECT {FRESHNESS_COLUMNS}"
+_ENTRY_COLUMNS: Final = "e.seq, e.entry_id, e.body, e.leaf_hash, e.appended_at, l.leaf_index"
+_ENTRY_BY_INDEX: Final = f"""
+SELECT {_ENTRY_COLUMNS} FROM ledger_leaf l JOIN ledger_entry e ON e.seq = l.seq WHERE l.leaf_index = $1"""  # noqa: S608
+_ENTRY_BY_ID: Final = f"""
+SELECT {_ENTRY_COLUMNS} FROM ledger_entry e LEFT JOIN ledger_leaf l ON l.seq = e.seq WHERE e.entry_id = $1"""  # noqa: S608
+_ENTRIES: Final = f"""
+SELECT {_ENTRY_COLUMNS} FROM ledger_leaf l JOIN ledger_entry e ON e.seq = l.seq
+WHERE l.leaf_index >= $1 AND l.leaf_index < $2 ORDER BY l.leaf_index"""  # noqa: S608
+_FILTERS: Final[Mapping[str, str]] = {
+    "consent_id": "consent_id = $%d::uuid",
+    "institution": "institution = $%d::text",
+    "request_id": "request_id = $%d::uuid",
+    "types": "type = ANY($%d::text[])",
+}
+_ENTRIES_AT: Final = f"""
+SELECT {_ENTRY_COLUMNS} FROM ledger_leaf l JOIN ledger_entry e ON e.seq = l.seq
+WHERE l.leaf_index = ANY($1::bigint[]) ORDER BY l.leaf_index"""  # noqa: S608
+
+
+async def freshness(db: Statements) -> Freshness:
+    """Return the facts of check 15."""
+    return freshness_from_row(await db.fetchrow(_FRESHNESS))
+
+
+def freshness_from_row(row: Any) -> Freshness:
+    """Read the columns of :data:`FRESHNESS_COLUMNS` out of ``row``."""
+    return Freshness(oldest_pending_s=row["ledger_oldest_pending_s"], heartbeat_s=row["ledger_heartbeat_s"])
+
+
+async def entry_by_index(db: Statements, leaf_index: int) -> StoredEntry | None:
+    """Return the entry at ``leaf_index`` of the tree, or None."""
+    row = await db.fetchrow(_ENTRY_BY_INDEX, leaf_index)
+    return None if row is None else _stored(row)
+
+
+async def entry_by_id(db: Statements, entry_id: uuid.UUID) -> StoredEntry | None:
+    """Return the entry ``entry_id``, in the tree or waiting, or None."""
+    row = await db.fetchrow(_ENTRY_BY_ID, entry_id)
+    return None if row is None else _stored(row)
+
+
+async def entries_between(db: Statements, begin: int, end: int) -> list[StoredEntry]:
+    """Return the entries with ``begin <= leaf_index < end`` in ledger order."""
+    return [_stored(row) for row in await db.fetch(_ENTRIES, begin, end)]
+
+
+async def find_entries(
+    db: Statements,
+    *,
+    from_index: int = 0,
+    limit: int,
+    consent_id: uuid.UUID | None = None,
+    institution: str | None = None,
+    request_id: uuid.UUID | None = None,
+    types: Sequence[str] = (),
+) -> list[StoredEntry]:
+    """Return up to ``limit`` entries of the tree from ``from_index`` on that have all that is asked for."""
+    asked = {"consent_id": consent_id, "institution": institution, "request_id": request_id, "types": list(types)}
+    given = {name: value for name, value in asked.items() if value}
+    # One statement a combination: "column = $n OR $n IS NULL" would keep every index out of a generic plan.
+    terms = ["leaf_index >= $1", *(_FILTERS[name] % number for number, name in enumerate(given, start=3))]
+    sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)} ORDER BY leaf_index LIMIT $2"  # noqa: S608
+    rows = await db.fetch(sql, from_index, limit, *given.values())
+    return [_stored(row) for row in await db.fetch(_ENTRIES_AT, [row["leaf_index"] for row in rows])]
+
+
+def inconsistent(message: str, **metadata: str) -> BashuError:
+    """Make the error of a ledger that contradicts itself."""
+    return BashuError(Reason.LEDGER_INCONSISTENT, message, turn=Turn.OPERATOR, metadata=metadata)
+
+
+# fsck.
+
+_ALL_LEAVES: Final = """
+SELECT l.leaf_index, l.seq, e.entry_id, e.body, e.leaf_hash,
+       s.type, s.consent_id, s.institution, s.request_id, s.attempt, s.ts
+FROM ledger_leaf l LEFT JOIN ledger_entry e ON e.seq = l.seq LEFT JOIN ledger_search s ON s.leaf_index = l.leaf_index
+WHERE l.leaf_index >= $1 AND l.leaf_index < $2 ORDER BY l.leaf_index"""
+_LOST: Final = """
+SELECT e.seq, e.entry_id FROM ledger_entry e
+WHERE NOT EXISTS (SELECT 1 FROM ledger_leaf l WHERE l.seq = e.seq)
+  AND NOT EXISTS (SELECT 1 FROM ledger_pending p WHERE p.seq = e.seq) ORDER BY e.seq LIMIT $1"""
+_ORPHANS: Final = """
+SELECT p.seq FROM ledger_pending p WHERE NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.seq = p.seq)
+UNION SELECT p.seq FROM ledger_pending p JOIN ledger_leaf l ON l.seq = p.seq ORDER BY 1 LIMIT $1"""
+_LAST_LEAF: Final = "SELECT max(leaf_index) FROM ledger_leaf"
+
+
+async def leaves_between(db: Statements, begin: int, end: int) -> list[Any]:
+    """Return leaf rows with whatever entry and projection they have (columns are None where one is missing)."""
+    return list(await db.fetch(_ALL_LEAVES, begin, end))
+
+
+async def lost_entries(db: Statements, *, limit: int) -> list[Any]:
+    """Return entries that are neither in the tree nor waiting (``seq, entry_id``)."""
+    return list(await db.fetch(_LOST, limit))
+
+
+async def orphan_numbers(db: Statements, *, limit: int) -> list[int]:
+    """Return queued numbers without an entry, or with a leaf already."""
+    return [row["seq"] for row in await db.fetch(_ORPHANS, limit)]
+
+
+async def last_leaf_index(db: Statements) -> int | None:
+    """Return the largest leaf index stored, or None in an empty log."""
+    value: int | None = await db.fetchval(_LAST_LEAF)
+    return value
+
+
+def _stored(row: Any) -> StoredEntry:
+    return StoredEntry(
+        seq=row["seq"],
+        entry_id=row["entry_id"],
+        body=row["body"],
+        leaf_hash=row["leaf_hash"],
+        leaf_index=row.get("leaf_index"),
+        appended_at=row.get("appended_at"),
+    )
+
+
+def _signed(row: Any) -> SignedHead | None:
+    if row is None:
+        return None
+    return SignedHead(size=row["size"], root=row["root"], note=row["note"], signed_at=row["signed_at"])
