@@ -33,7 +33,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(UV) pip install -q --python $(BIN)/python --no-deps -e ./bashu -e . && touch $@ $(VENV)/.runtime $@
 
 node_modules/.installed: package.json package-lock.json
-	@npm ci --silent --no-fund --no-audit && touch $@
+	@npm install --silent --no-save --no-fund --no-audit && touch $@
 
 .PHONY: setup setup-dev setup-node lock
 setup: $(VENV)/.runtime ## Install the run-time packages and the bundled PostgreSQL into .venv
