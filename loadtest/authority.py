@@ -21,7 +21,11 @@ from core.jws import SigningKey, sign_compact
 from loadtest.stack import Authority
 
 NOTICE_TEXT: Final = "巴蜀信用互联网关沙箱告知书：处理者、联系方式、目的、方式、种类、保存期限与权利行使方式。"
-PURPOSE_TEXTS: Final = {"PRE_LOAN_REVIEW": "贷前审查", "POST_LOAN_MANAGEMENT": "贷后管理", "GUARANTOR_REVIEW": "担保审查"}
+PURPOSE_TEXTS: Final = {
+    "PRE_LOAN_REVIEW": "贷前审查",
+    "POST_LOAN_MANAGEMENT": "贷后管理",
+    "GUARANTOR_REVIEW": "担保审查",
+}
 PLATFORM_REGIONS: Final = {"chongqing": "500000", "sichuan": "510000"}
 
 

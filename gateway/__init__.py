@@ -1,0 +1,1 @@
+"""The gRPC gateway: edge, identity, the one query pipeline, admission and release, composition root."""

@@ -1,0 +1,1 @@
+"""Who calls: the participant registry, tokens, certificates, and what a role may call."""

@@ -1,0 +1,1 @@
+"""Servicers: thin. Each checks the message, calls the domain, and answers."""
