@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import protovalidate
 from google.protobuf.message import Message
@@ -22,7 +22,7 @@ class Violation:
     rule: str
 
 
-class ShapeRefused(BashuError):
+class ShapeRefused(BashuError):  # noqa: N818 - named after the fact, like every refusal here
     """MALFORMED with every field that has the wrong shape."""
 
     def __init__(self, violations: tuple[Violation, ...]) -> None:
@@ -47,9 +47,10 @@ def _violation(found: protovalidate.Violation) -> Violation:
 
 
 def _path(found: protovalidate.Violation) -> str:
-    parts = []
-    for element in found.proto.field.elements:
-        # A map's key can be text from outside, even an identifier, so only positions are shown.
-        position = f"[{element.index}]" if element.HasField("index") else ""
-        parts.append(f"{element.field_name}{position}")
-    return ".".join(parts)
+    elements = () if found.proto.field is None else found.proto.field.elements
+    return ".".join(f"{element.field_name}{_position(element.subscript)}" for element in elements)
+
+
+def _position(subscript: Any) -> str:
+    # A map's key can be text from outside, even an identifier, so only positions are shown.
+    return f"[{subscript.value}]" if subscript is not None and subscript.field == "index" else ""

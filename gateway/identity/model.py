@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -252,3 +253,27 @@ class Caller:
     mandate: Mandate | None = None
     acr: str | None = None
     certificate: str | None = None
+
+
+CALLER: Final[ContextVar[Caller]] = ContextVar("bashu_caller")
+REQUEST_ID: Final[ContextVar[str]] = ContextVar("bashu_request_id", default="")
+DEADLINE: Final[ContextVar[float]] = ContextVar("bashu_deadline")
+"""What the interceptors know of the call under way; they alone set these."""
+
+
+def current_caller() -> Caller:
+    """Return who calls; only inside an RPC that needs identity (LookupError elsewhere)."""
+    return CALLER.get()
+
+
+def current_request_id() -> str:
+    """Return the id that log line and error details of this call carry, empty outside a call.
+
+    It is the call's, not a query's own ``request_id``: a stream has one, its queries each bring theirs.
+    """
+    return REQUEST_ID.get()
+
+
+def current_deadline() -> float:
+    """Return when the call under way is out of time, on ``asyncio``'s loop clock (LookupError outside a call)."""
+    return DEADLINE.get()
