@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from standards.items import ItemDictionary, load_items
 from standards.licences import LicenceKinds, load_licence_kinds
 from standards.purposes import Purposes, load_purposes
 from standards.ratings import RatingScales, load_rating_scales
+from standards.rules import Rule, compile_rules
 from standards.tables import Tables
 
 STANDARD_VERSION: Final = "bashu-standard/1"
@@ -19,24 +21,27 @@ STANDARD_VERSION: Final = "bashu-standard/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """Every table of the standard, parsed."""
+    """Every table of the standard, parsed; ``rules`` gives each item the rules of law that bite on it."""
 
     codes: Codes
     divisions: Divisions
     items: ItemDictionary
     licences: LicenceKinds
     purposes: Purposes
+    rules: Mapping[str, tuple[Rule, ...]]
     scales: RatingScales
 
 
 def load_standard(override: Path | None = None) -> Standard:
     """Read all tables; files in the folder ``override`` stand for the shipped ones. Raises TableError."""
     tables = Tables(override=override)
+    items = load_items(tables)
     return Standard(
         codes=load_codes(tables),
         divisions=load_divisions(tables),
-        items=load_items(tables),
+        items=items,
         licences=load_licence_kinds(tables),
         purposes=load_purposes(tables),
+        rules=compile_rules(items),
         scales=load_rating_scales(tables),
     )

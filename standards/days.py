@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from typing import Final
 
+from core.clock import SHANGHAI
 from standards.identifiers import to_half_width
 from standards.malformed import MalformedValueError
 
-BEIJING: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
-"""Civil time of both regions; fixed, since no daylight saving has applied after 1991 and days before carry no hour."""
 OPEN_ENDS: Final = frozenset({date(9999, 12, 31), date(2099, 12, 31)})
 UNKNOWN_DAYS: Final = frozenset({"", "00000000", "0000-00-00"})
 FIRST_YEAR: Final = 1800
@@ -64,7 +63,7 @@ def end_day(value: str | None, *, path: str) -> EndDay:
 def day_of_epoch_ms(value: int | None, *, path: str) -> str | None:
     """Turn a timestamp in milliseconds into its Beijing day."""
     moment = moment_of_epoch_ms(value, path=path)
-    return None if moment is None else moment.astimezone(BEIJING).date().isoformat()
+    return None if moment is None else moment.astimezone(SHANGHAI).date().isoformat()
 
 
 def month(value: str | None, *, path: str) -> str | None:
@@ -106,19 +105,19 @@ def moment_of_compact(value: str | None, *, path: str) -> datetime | None:
     # strptime takes single digits and blanks too, so the shape is checked first.
     shaped = text if _COMPACT_MOMENT.fullmatch(text) else "-"
     try:
-        return datetime.strptime(shaped, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).astimezone(UTC)
+        return datetime.strptime(shaped, "%Y%m%d%H%M%S").replace(tzinfo=SHANGHAI).astimezone(UTC)
     except (ValueError, OverflowError):
         raise MalformedValueError(path, "a moment as yyyyMMddHHmmss") from None
 
 
 def start_of_day(text: str) -> datetime:
     """Return Beijing midnight of a day ``YYYY-MM-DD`` in UTC: how a platform's as-of day becomes a moment."""
-    return datetime.combine(date.fromisoformat(text), datetime.min.time(), BEIJING).astimezone(UTC)
+    return datetime.combine(date.fromisoformat(text), datetime.min.time(), SHANGHAI).astimezone(UTC)
 
 
 def beijing_day(moment: datetime) -> date:
     """Return the Beijing calendar day of an aware moment."""
-    return moment.astimezone(BEIJING).date()
+    return moment.astimezone(SHANGHAI).date()
 
 
 def _day(value: str | None, path: str) -> date | None:

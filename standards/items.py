@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from standards.subjects import SUBJECT_KINDS, SubjectKind
+from core.permit import SubjectKind
+from standards.subjects import SUBJECT_KINDS
 from standards.tables import Tables, by_key
 
 HOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -18,6 +19,17 @@ HOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 NEVER_MERGED: Final = frozenset({"platform_score", "public_credit_evaluation"})
 """Scores and grades on a platform's own scale: two of them are two records, never one."""
+
+
+ANCHORS: Final[Mapping[str, str]] = {
+    "grade": "scale_id",
+    "score": "scale_id",
+    "revoked_on": "operating_status",
+    "deregistered_on": "operating_status",
+    "term_end": "no_fixed_term",
+    "valid_until": "no_fixed_term",
+}
+"""See :class:`DataItem`; every amount in yuan hangs on ``currency`` besides, where the item has one."""
 
 
 class Access(StrEnum):
@@ -77,7 +89,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataItem:
-    """One row of ``shared_items.csv`` with its fields in file order."""
+    """One row of ``shared_items.csv`` with its fields in file order.
+
+    ``natural_key`` names the fields behind ``record_id``. ``anchors`` names for a field the one that gives it its
+    meaning: an amount without its currency, or a grade without its scale, says nothing.
+    """
 
     item_id: str
     name_zh: str
@@ -96,11 +112,9 @@ class DataItem:
     note: str | None
     source: str
     fields: tuple[Field, ...]
-
-    @property
-    def natural_key(self) -> tuple[str, ...]:
-        """Fields behind ``record_id``, in file order, the subject's identifier not among them."""
-        return tuple(field.field_id for field in self.fields if field.is_natural_key)
+    natural_key: tuple[str, ...]
+    decimal_fields: frozenset[str]
+    anchors: Mapping[str, str]
 
     @property
     def is_registration_fact(self) -> bool:
@@ -161,6 +175,7 @@ def load_items(tables: Tables) -> ItemDictionary:
     rows = []
     for cells in tables.rows("shared_items"):
         item_id = cells.text("item_id")
+        own = tuple(fields.pop(item_id, ()))
         item = DataItem(
             item_id=item_id,
             name_zh=cells.text("name_zh"),
@@ -178,9 +193,12 @@ def load_items(tables: Tables) -> ItemDictionary:
             is_typed=cells.flag("typed"),
             note=cells.optional("note"),
             source=cells.text("source"),
-            fields=tuple(fields.pop(item_id, ())),
+            fields=own,
+            natural_key=tuple(field.field_id for field in own if field.is_natural_key),
+            decimal_fields=frozenset(field.field_id for field in own if field.type == "decimal"),
+            anchors=_anchors(own),
         )
-        if not item.fields:
+        if not own:
             raise cells.error("item_id", "an item with fields in data_elements.csv")
         rows.append((item_id, item, cells))
     return ItemDictionary(rows=by_key(rows, "item_id"))
@@ -208,3 +226,9 @@ def _load_fields(tables: Tables) -> dict[str, list[Field]]:
             raise cells.error("field_id", f"a field that stands once, found {row.field_id} again")
         known.append(row)
     return fields
+
+
+def _anchors(fields: tuple[Field, ...]) -> Mapping[str, str]:
+    names = {field.field_id for field in fields}
+    wanted = {field.field_id: "currency" if field.unit == "yuan" else ANCHORS.get(field.field_id) for field in fields}
+    return {name: anchor for name, anchor in wanted.items() if anchor is not None and anchor in names}

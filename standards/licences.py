@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from standards.subjects import SubjectKind
+from core.permit import SubjectKind
 from standards.tables import Tables, Validity, by_key
 
 

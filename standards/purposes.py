@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from standards.subjects import SUBJECT_KINDS, SubjectKind
+from core.permit import SubjectKind
+from standards.subjects import SUBJECT_KINDS
 from standards.tables import Tables, Validity, by_key
 
 

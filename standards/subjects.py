@@ -1,18 +1,11 @@
-"""Kinds of subject: whom a record, a purpose or a licence is about."""
+"""How the tables write kinds of subject."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
-
-class SubjectKind(StrEnum):
-    """An enterprise (sole proprietors too) or a natural person."""
-
-    ENTERPRISE = "enterprise"
-    PERSON = "person"
-
+from core.permit import SubjectKind
 
 SUBJECT_KINDS: Final[Mapping[str, frozenset[SubjectKind]]] = {
     "enterprise": frozenset({SubjectKind.ENTERPRISE}),

@@ -2,11 +2,11 @@ from datetime import date
 
 import pytest
 
+from core.permit import SubjectKind
 from standards.catalogue import load_standard
 from standards.items import Access
 from standards.licences import Side
 from standards.purposes import Reference
-from standards.subjects import SubjectKind
 from standards.tables import SHIPPED, TableError
 
 STANDARD = load_standard()

@@ -1,0 +1,163 @@
+"""Which records of several platforms are the same fact, and the id that names it.
+
+Two records match by item and natural key (``data_elements.csv``). Documents also match by document number alone, or by
+authority, day and amount. All of it is a property of the set of answers, never of their order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, TypeAlias
+
+from google.protobuf.message import Message
+
+from bashu.v1.report_pb2 import CreditRecord, Quality
+from core.canonical import canonical_json
+from standards.identifiers import to_half_width
+from standards.items import NEVER_MERGED, DataItem
+
+Key: TypeAlias = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentKey:
+    """Fields by which two papers about one decision are recognised."""
+
+    number: str
+    authority: str
+    day: str
+    amount: str
+
+
+DOCUMENTS: Final[Mapping[str, DocumentKey]] = {
+    "administrative_penalty": DocumentKey(
+        number="document_no", authority="authority", day="decided_on", amount="fine_amount"
+    ),
+    "major_tax_violation": DocumentKey(
+        number="document_no", authority="tax_authority", day="published_on", amount="amount"
+    ),
+}
+_BRACKETS: Final = str.maketrans({"〔": "[", "〕": "]", "【": "[", "】": "]", "（": "(", "）": ")"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One record as one source reports it. ``answer`` numbers the answer that holds it, ``content`` its bytes."""
+
+    source_id: str
+    platform_id: str
+    region: str
+    as_of: datetime | None
+    fetched_at: datetime | None
+    quality: Quality.ValueType
+    answer: int
+    record: CreditRecord
+    body: Message
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Claims about one fact; ``key`` orders the facts of an item."""
+
+    record_id: str
+    key: Key
+    claims: tuple[Claim, ...]
+
+
+def facts_of(item: DataItem, claims: Sequence[Claim], *, subject_key: str) -> list[Fact]:
+    """Group the claims of one item into facts, in the order of their natural keys."""
+    if item.item_id in DOCUMENTS:
+        groups = _document_groups(DOCUMENTS[item.item_id], claims)
+    else:
+        groups = _key_groups(item, claims)
+    facts = []
+    for discriminator, members in groups:
+        keys = sorted({natural_key(item, claim.body) for claim in members}, key=_sortable)
+        ids = {record_id(item.item_id, subject_key, key, discriminator) for key in keys}
+        facts.append(Fact(record_id=min(ids), key=keys[0], claims=tuple(members)))
+    return sorted(facts, key=lambda fact: (_sortable(fact.key), fact.record_id))
+
+
+def natural_key(item: DataItem, body: Message) -> Key:
+    """Return the normalised texts of the natural key's fields; None for an unset one."""
+    return tuple(field_key(body, field) for field in item.natural_key)
+
+
+def field_key(body: Message, field: str) -> str | None:
+    """Return a field as it is compared: half-width, square brackets around years, no white space."""
+    if not body.HasField(field):
+        return None
+    value = getattr(body, field)
+    return "".join(to_half_width(value.translate(_BRACKETS)).split()) if isinstance(value, str) else str(value)
+
+
+def amount_key(text: str) -> str | Decimal:
+    """Return a decimal text as it is compared: 0.125 and 0.1250 are one value; what is no number stays text."""
+    try:
+        return Decimal(text).normalize()
+    except InvalidOperation:
+        return text
+
+
+def record_id(item_id: str, subject_key: str, key: Key, discriminator: Key = ()) -> str:
+    """Return hex SHA-256 of item, subject, natural key and, where records must stay apart, what keeps them apart.
+
+    ``subject_key`` is the enterprise's code, or the commitment of a person.
+    """
+    content = {"item": item_id, "subject": subject_key, "key": list(key), "apart": list(discriminator)}
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def _key_groups(item: DataItem, claims: Sequence[Claim]) -> list[tuple[Key, list[Claim]]]:
+    keyed = [(natural_key(item, claim.body), claim) for claim in claims]
+    ambiguous = _repeated((claim.answer, key, claim.content) for key, claim in keyed)
+    groups: dict[tuple[Key, Key], list[Claim]] = defaultdict(list)
+    for key, claim in keyed:
+        apart: Key = ()
+        if item.item_id in NEVER_MERGED:
+            apart = (claim.platform_id,)
+        if key in ambiguous:
+            # Two shareholders of one name, say: the key identifies nobody, so nothing is merged by it.
+            apart = (claim.platform_id, hashlib.sha256(claim.content).hexdigest())
+        groups[key, apart].append(claim)
+    return [(apart, members) for (_, apart), members in groups.items()]
+
+
+def _document_groups(paper: DocumentKey, claims: Sequence[Claim]) -> list[tuple[Key, list[Claim]]]:
+    numbers = [(field_key(claim.body, paper.number), claim) for claim in claims]
+    decisions = [(_decision(paper, claim.body), number, claim) for number, claim in numbers]
+    # A platform that lists two papers with the same authority, day and amount says that they are two.
+    ambiguous = _repeated((claim.answer, key, (number or "").encode()) for key, number, claim in decisions if key)
+    clusters: list[tuple[set[Key], list[Claim]]] = []
+    for key, number, claim in decisions:
+        names: set[Key] = {("number", number)} if number is not None else {("content", claim.content.hex())}
+        if key and key not in ambiguous:
+            names.add(key)
+        touching = [cluster for cluster in clusters if cluster[0] & names]
+        members = [member for cluster in touching for member in cluster[1]]
+        clusters = [cluster for cluster in clusters if not cluster[0] & names]
+        clusters.append((names.union(*(cluster[0] for cluster in touching)), [*members, claim]))
+    return [((), members) for _, members in clusters]
+
+
+def _decision(paper: DocumentKey, body: Message) -> Key:
+    authority, day, amount = (field_key(body, field) for field in (paper.authority, paper.day, paper.amount))
+    if authority is None or day is None or amount is None:
+        return ()
+    return ("decision", authority, day, str(amount_key(amount)))
+
+
+def _repeated(entries: Iterable[tuple[int, Key, bytes]]) -> frozenset[Key]:
+    """Return the keys that one answer gives to more than one content."""
+    counts = Counter((answer, key) for answer, key, _ in set(entries))
+    return frozenset(key for (_, key), times in counts.items() if times > 1)
+
+
+def _sortable(key: Key) -> tuple[str, ...]:
+    return tuple(part or "" for part in key)
