@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from database import Statements
 from ledger import store
 from ledger.merkle import TileHashes, inclusion_nodes, tiles_of
 
@@ -15,7 +16,7 @@ CHUNK: Final = 512
 """Leaves read at once: two tiles of level 0."""
 
 
-async def export_lines(db: store.Statements, *, from_index: int = 0) -> AsyncIterator[bytes]:
+async def export_lines(db: Statements, *, from_index: int = 0) -> AsyncIterator[bytes]:
     """Yield one line an entry from ``from_index`` on, then the newest checkpoint; each ends with a line feed.
 
     An export broken off is resumed with the index after the last line; its proofs then lead to the newer checkpoint.
@@ -31,7 +32,7 @@ async def export_lines(db: store.Statements, *, from_index: int = 0) -> AsyncIte
     yield msgspec.json.encode({"checkpoint": checkpoint.note}) + b"\n"
 
 
-async def _chunk(db: store.Statements, entries: Sequence[store.StoredEntry], size: int) -> list[bytes]:
+async def _chunk(db: Statements, entries: Sequence[store.StoredEntry], size: int) -> list[bytes]:
     groups = [inclusion_nodes(entry.leaf_index or 0, size) for entry in entries]
     hashes = TileHashes(await store.tiles(db, tiles_of(group for proof in groups for group in proof)))
     return [

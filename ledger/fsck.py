@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterator, Container, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from core.canonical import canonical_json
+from database import Row, Statements
 from ledger import store
 from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, Frontier, TileId, batch_tree
@@ -25,7 +26,7 @@ _PROJECTED: Final = ("type", "consent_id", "institution", "request_id", "attempt
 
 
 async def fsck(
-    db: store.Statements, *, key: VerifierKey, mark: Checkpoint | None = None, now: datetime | None = None
+    db: Statements, *, key: VerifierKey, mark: Checkpoint | None = None, now: datetime | None = None
 ) -> AsyncIterator[Finding]:
     """Yield every finding about the log of ``key``; ``mark`` is the high-water mark, where one is at hand.
 
@@ -74,7 +75,7 @@ class _Fsck:
     # Leaves
 
     def leaves(
-        self, indexes: range, rows: Mapping[int, Any], tiles: Mapping[TileId, bytes], *, signed: Container[int]
+        self, indexes: range, rows: Mapping[int, Row], tiles: Mapping[TileId, bytes], *, signed: Container[int]
     ) -> Iterator[Finding]:
         """Check each leaf against its entry, its place in the tile and its projection, and grow the derived tree.
 
@@ -89,7 +90,7 @@ class _Fsck:
             if index + 1 in signed or self._is_marked(index + 1):
                 self._roots[index + 1] = self._current_roots()
 
-    def _leaf(self, index: int, row: Any, sealed: bytes | None) -> Iterator[Finding]:
+    def _leaf(self, index: int, row: Row | None, sealed: bytes | None) -> Iterator[Finding]:
         if sealed is None:
             yield _error("TILE_MISSING", "the tile of level 0 does not reach this leaf", index)
         if row is None or row["body"] is None:
@@ -103,7 +104,7 @@ class _Fsck:
             yield _error("HASH_CHANGED", f"entry {row['entry_id']} does not have the hash stored beside it", index)
         yield from self._content(index, row, derived)
 
-    def _content(self, index: int, row: Any, derived: bytes) -> Iterator[Finding]:
+    def _content(self, index: int, row: Row, derived: bytes) -> Iterator[Finding]:
         try:
             members = msgspec.json.decode(row["body"])
             canonical = canonical_json(members)
@@ -214,7 +215,7 @@ class _Fsck:
             yield _error("FORKED", f"the tree is not the one of the high-water mark {self._mark.size}", None)
 
 
-async def _queue(db: store.Statements) -> list[Finding]:
+async def _queue(db: Statements) -> list[Finding]:
     """Find entries and leaves that no tree and no queue knows."""
     found = [
         _error("ENTRY_LOST", f"entry {row['entry_id']} is neither in the tree nor waiting", None)

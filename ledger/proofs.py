@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from database import Statements
 from ledger import store
 from ledger.merkle import Node, TileHashes, TreeError, consistency_nodes, inclusion_nodes, tiles_of
 
@@ -35,9 +36,7 @@ class ConsistencyProof:
     checkpoint: store.SignedHead
 
 
-async def inclusion_proof(
-    db: store.Statements, leaf_index: int, *, tree_size: int | None = None
-) -> InclusionProof | None:
+async def inclusion_proof(db: Statements, leaf_index: int, *, tree_size: int | None = None) -> InclusionProof | None:
     """Prove ``leaf_index`` in the checkpoint of exactly ``tree_size`` leaves (None: the newest).
 
     None means: no such checkpoint was signed, or it does not reach this leaf (yet).
@@ -50,9 +49,7 @@ async def inclusion_proof(
     return InclusionProof(leaf_index=leaf_index, leaf_hash=hashes[0], hashes=tuple(hashes[1:]), checkpoint=checkpoint)
 
 
-async def consistency_proof(
-    db: store.Statements, size1: int, *, tree_size: int | None = None
-) -> ConsistencyProof | None:
+async def consistency_proof(db: Statements, size1: int, *, tree_size: int | None = None) -> ConsistencyProof | None:
     """Prove that the tree of ``size1`` leaves is a prefix of the checkpoint of ``tree_size`` (None: the newest).
 
     None means: no such checkpoint was signed, or it is smaller than ``size1``.
@@ -64,11 +61,11 @@ async def consistency_proof(
     return ConsistencyProof(size1=size1, hashes=tuple(hashes), checkpoint=checkpoint)
 
 
-async def _checkpoint(db: store.Statements, tree_size: int | None) -> store.SignedHead | None:
+async def _checkpoint(db: Statements, tree_size: int | None) -> store.SignedHead | None:
     return await (store.latest_checkpoint(db) if tree_size is None else store.checkpoint_at(db, tree_size))
 
 
-async def _hashes(db: store.Statements, groups: Sequence[Sequence[Node]]) -> list[bytes]:
+async def _hashes(db: Statements, groups: Sequence[Sequence[Node]]) -> list[bytes]:
     tiles = await store.tiles(db, tiles_of(groups))
     try:
         return TileHashes(tiles).proof(groups)

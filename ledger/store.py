@@ -9,30 +9,15 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 from core.errors import BashuError, Reason, Turn
 from core.permit import Receipt
+from database import Row, Statements
 from ledger.merkle import TileId
 from ledger.model import Entry
 from ledger.note import Signer
 from ledger.promise import PUBLISH_WITHIN, make_promises
-
-
-class Statements(Protocol):
-    """The part of ``database.Statements`` the ledger uses; a pool and a transaction both have it."""
-
-    async def fetch(self, sql: str, *args: Any) -> list[Any]:
-        """Return every row."""
-
-    async def fetchrow(self, sql: str, *args: Any) -> Any:
-        """Return the first row or None."""
-
-    async def fetchval(self, sql: str, *args: Any) -> Any:
-        """Return the first value of the first row, or None."""
-
-    async def execute(self, sql: str, *args: Any) -> Any:
-        """Run a statement for its effect."""
 
 
 def append_ctes(source: str) -> str:
@@ -70,7 +55,7 @@ def entry_columns(entries: Sequence[Entry]) -> tuple[list[uuid.UUID], list[bytes
 
 
 def receipts_from_rows(
-    rows: Sequence[Any], entries: Mapping[uuid.UUID, Entry], *, signer: Signer, now: datetime
+    rows: Sequence[Row], entries: Mapping[uuid.UUID, Entry], *, signer: Signer, now: datetime
 ) -> dict[uuid.UUID, Receipt]:
     """Return the receipt of every entry that ``rows`` (``seq, entry_id`` of ``ledger_e``, committed) say was appended.
 
@@ -179,6 +164,8 @@ async def lock_head(tx: Statements) -> Head | None:
 async def head(db: Statements) -> Head:
     """Return the committed tree head, signed or not."""
     row = await db.fetchrow(_HEAD)
+    if row is None:
+        raise inconsistent("the ledger has no head row")
     return Head(size=row["size"], root=row["root"])
 
 
@@ -290,10 +277,11 @@ WHERE l.leaf_index = ANY($1::bigint[]) ORDER BY l.leaf_index"""  # noqa: S608
 
 async def freshness(db: Statements) -> Freshness:
     """Return the facts of check 15."""
-    return freshness_from_row(await db.fetchrow(_FRESHNESS))
+    (row,) = await db.fetch(_FRESHNESS)
+    return freshness_from_row(row)
 
 
-def freshness_from_row(row: Any) -> Freshness:
+def freshness_from_row(row: Row) -> Freshness:
     """Read the columns of :data:`FRESHNESS_COLUMNS` out of ``row``."""
     return Freshness(oldest_pending_s=row["ledger_oldest_pending_s"], heartbeat_s=row["ledger_heartbeat_s"])
 
@@ -357,12 +345,12 @@ UNION SELECT p.seq FROM ledger_pending p JOIN ledger_leaf l ON l.seq = p.seq ORD
 _LAST_LEAF: Final = "SELECT max(leaf_index) FROM ledger_leaf"
 
 
-async def leaves_between(db: Statements, begin: int, end: int) -> list[Any]:
+async def leaves_between(db: Statements, begin: int, end: int) -> list[Row]:
     """Return leaf rows with whatever entry and projection they have (columns are None where one is missing)."""
     return list(await db.fetch(_ALL_LEAVES, begin, end))
 
 
-async def lost_entries(db: Statements, *, limit: int) -> list[Any]:
+async def lost_entries(db: Statements, *, limit: int) -> list[Row]:
     """Return entries that are neither in the tree nor waiting (``seq, entry_id``)."""
     return list(await db.fetch(_LOST, limit))
 
@@ -378,7 +366,7 @@ async def last_leaf_index(db: Statements) -> int | None:
     return value
 
 
-def _stored(row: Any) -> StoredEntry:
+def _stored(row: Row) -> StoredEntry:
     return StoredEntry(
         seq=row["seq"],
         entry_id=row["entry_id"],
@@ -389,7 +377,7 @@ def _stored(row: Any) -> StoredEntry:
     )
 
 
-def _signed(row: Any) -> SignedHead | None:
+def _signed(row: Row | None) -> SignedHead | None:
     if row is None:
         return None
     return SignedHead(size=row["size"], root=row["root"], note=row["note"], signed_at=row["signed_at"])

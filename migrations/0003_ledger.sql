@@ -8,7 +8,7 @@ CREATE TABLE ledger_entry (
     seq bigint PRIMARY KEY DEFAULT nextval('ledger_entry_seq'),
     entry_id uuid NOT NULL,
     body bytea NOT NULL CHECK (octet_length(body) BETWEEN 2 AND 65536),
-    leaf_hash bytea NOT NULL CHECK (leaf_hash = sha256('\x00'::bytea || body)),
+    leaf_hash bytea NOT NULL CONSTRAINT ledger_entry_leaf_hash CHECK (leaf_hash = sha256('\x00'::bytea || body)),
     appended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- UUIDv7: new keys land on the right edge of the index, so it stays in cache however large it grows.
     CONSTRAINT ledger_entry_id_unique UNIQUE (entry_id)
