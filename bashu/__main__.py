@@ -1,0 +1,5 @@
+"""`python -m bashu`."""
+
+from bashu.cli import main
+
+main()

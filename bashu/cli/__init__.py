@@ -1,0 +1,24 @@
+"""`bashu`, the command line of lenders, borrowers' agents and auditors."""
+
+import typer
+
+from bashu.cli import consent, credit, ledger, verify
+from bashu.cli.session import EXIT_CODES
+
+app = typer.Typer(
+    name="bashu",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="巴蜀信用互联网关客户端 client of the Bashu gateway",
+    epilog=EXIT_CODES,
+)
+app.command(epilog=EXIT_CODES)(credit.query)
+app.add_typer(consent.app, name="consent")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(verify.app, name="verify")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

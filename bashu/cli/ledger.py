@@ -1,0 +1,142 @@
+"""`bashu ledger …`: read the access log, and check each thing read before showing it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from bashu.cli.session import (
+    AsOption,
+    DeadlineOption,
+    DevOption,
+    JsonOption,
+    OperatorOption,
+    ProfileOption,
+    call,
+    failed,
+    find_profile,
+    message_json,
+    print_json,
+)
+from bashu.cli.tables import console, facts, moment, plain
+from bashu.client import DEADLINE_S
+from bashu.profile import Profile
+from bashu.saved import check_inclusion_under, inclusion_json
+from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint
+
+app = typer.Typer(no_args_is_help=True, help="访问台账 the access log")
+
+KeyArgument = Annotated[str, typer.Argument(help="序号或条目编号 leaf index or entry id")]
+
+
+@app.command()
+def checkpoint(
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """检查点 Print the newest signed checkpoint; verified where the profile pins the ledger's key."""
+    who = find_profile(profile, dev, participant, operator)
+    answer = call(who, lambda client: client.get_checkpoint(), as_json=as_json, deadline_s=deadline)
+    checked = _checked(who, answer.checkpoint, as_json=as_json)
+    if as_json:
+        print_json(message_json(answer) | {"verified": checked is not None})
+        return
+    out = console()
+    rows = {
+        "条目数 size": answer.tree_size,
+        "签署时间 signed": moment(answer.signed_at),
+        "核验 verified": _word(checked),
+    }
+    out.print(facts("检查点 checkpoint", rows))
+    out.print(plain(answer.checkpoint))
+
+
+@app.command()
+def proof(
+    key: KeyArgument,
+    *,
+    tree_size: Annotated[int, typer.Option(min=0, help="树的大小 tree size; 0: the newest checkpoint's")] = 0,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """收录证明 Prove that an entry is in the log."""
+    who = find_profile(profile, dev, participant, operator)
+    answer = call(
+        who,
+        lambda client: client.get_inclusion_proof(_key(key), tree_size=tree_size),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    checked = _checked(who, answer.checkpoint, as_json=as_json)
+    if checked is not None:
+        try:
+            check_inclusion_under(checked, answer.leaf_hash, inclusion_json(answer))
+        except VerificationError as error:
+            failed(error, as_json=as_json)
+    if as_json:
+        print_json(inclusion_json(answer) | {"checkpoint": answer.checkpoint, "verified": checked is not None})
+        return
+    rows = {
+        "序号 index": answer.leaf_index,
+        "条目数 tree size": answer.tree_size,
+        "条目摘要 leaf hash": answer.leaf_hash.hex(),
+        "路径 proof": "\n".join(item.hex() for item in answer.proof),
+        "核验 verified": _word(checked),
+    }
+    out = console()
+    out.print(facts("收录证明 inclusion proof", rows))
+    out.print(plain(answer.checkpoint))
+
+
+@app.command()
+def entry(
+    key: KeyArgument,
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """条目 Show one entry; its bytes are checked against its hash."""
+    who = find_profile(profile, dev, participant, operator)
+    answer = call(who, lambda client: client.get_entry(_key(key)), as_json=as_json, deadline_s=deadline)
+    if leaf_hash(answer.leaf) != answer.leaf_hash:
+        failed(VerificationError("the entry's bytes do not have the entry's hash"), as_json=as_json)
+    if as_json:
+        print_json(message_json(answer) | {"entry": json.loads(answer.leaf)})
+        return
+    index = answer.leaf_index if answer.HasField("leaf_index") else "尚未收录 not yet integrated"
+    out = console()
+    out.print(facts("条目 entry", {"序号 index": index, "条目摘要 leaf hash": answer.leaf_hash.hex()}))
+    out.print(plain(json.dumps(json.loads(answer.leaf), ensure_ascii=False, indent=1)))
+
+
+def _key(value: str) -> int | str:
+    return int(value) if value.isascii() and value.isdigit() else value
+
+
+def _checked(who: Profile, note: str, *, as_json: bool) -> Checkpoint | None:
+    """Check a checkpoint against the pinned key; None where none is pinned."""
+    if who.vkey is None:
+        return None
+    try:
+        return verify_checkpoint(note, VerifierKey.parse(who.vkey))
+    except VerificationError as error:
+        failed(error, as_json=as_json)
+
+
+def _word(checked: Checkpoint | None) -> str:
+    return "已核验 yes" if checked is not None else "否：配置中没有台账公钥 no: the profile pins no vkey"

@@ -1,0 +1,226 @@
+"""`bashu verify …`: offline checks. Needs no gateway, no profile and no trust in either.
+
+With `--jsonl` every command reads one JSON object a line from standard input and answers
+`{"ok": bool, "error": text or null}` a line; it ends with 0 once every line is answered, whatever the verdicts.
+Without it one thing is checked: 0 it holds, 4 it does not, 2 it could not be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bashu.cli.session import Exit, JsonOption, failed, print_json, read_bytes, usage
+from bashu.cli.tables import console, facts
+from bashu.saved import SavedEvidence, check_evidence
+from bashu.verify import (
+    Receipt,
+    VerificationError,
+    VerifierKey,
+    registrable_key,
+    verify_artefact,
+    verify_checkpoint,
+    verify_jws,
+    verify_receipt,
+)
+from bashu.verify.lines import CHECKS, Line, answers, check_consistency, check_inclusion
+from bashu.verify.strict import json_object
+
+app = typer.Typer(
+    no_args_is_help=True, help="离线核验 offline checks", epilog=" ".join((__doc__ or "").split("\n\n")[1:])
+)
+
+JsonlOption = Annotated[bool, typer.Option("--jsonl", help="逐行 JSON one JSON object a line from stdin")]
+JwkOption = Annotated[Path | None, typer.Option("--jwk", help="公钥文件 file with the public key as JWK")]
+VkeyOption = Annotated[
+    str | None,
+    typer.Option("--vkey", help="台账公钥 the ledger's key as published (name+hash+base64), or a file with it"),
+]
+
+
+@app.command()
+def jws(
+    file: Annotated[Path, typer.Argument(help="JWS 文件 file with a compact JWS; - is stdin")] = Path("-"),
+    jwk: JwkOption = None,
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """签名 Check a compact JWS. Lines: {jwk, jws}."""
+    if jsonl:
+        _answer_lines("jws")
+    key_file = _needed(jwk, "--jwk")
+
+    def check() -> dict[str, Any]:
+        verified = verify_jws(_line_of(file), registrable_key(_json_file(key_file)))
+        return {"header": dict(verified.header), "payload_bytes": len(verified.payload)}
+
+    _report(check, as_json=as_json)
+
+
+@app.command()
+def artefact(
+    file: Annotated[Path, typer.Argument(help="授权文书 artefact file; - is stdin")] = Path("-"),
+    jwk: JwkOption = None,
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """授权文书 Check a consent artefact's signature and form. Lines: {jwk, jws}."""
+    if jsonl:
+        _answer_lines("artefact")
+    key_file = _needed(jwk, "--jwk")
+
+    def check() -> dict[str, Any]:
+        payload = verify_artefact(_line_of(file), registrable_key(_json_file(key_file))).payload
+        return {name: payload[name] for name in ("consent_id", "iss", "nbf", "exp")} | {
+            "purpose": payload["purpose"]["code"],
+            "institution": payload["requester"]["institution"],
+        }
+
+    _report(check, as_json=as_json)
+
+
+@app.command()
+def receipt(
+    folder: Annotated[Path | None, typer.Argument(help="保存收据的目录 folder of `bashu query --save-receipt`")] = None,
+    *,
+    receipt_file: Annotated[Path | None, typer.Option("--receipt", help="收据文件 receipt.json")] = None,
+    report_file: Annotated[Path | None, typer.Option("--report", help="报告文件 report.bin")] = None,
+    vkey: VkeyOption = None,
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """收据 Check that exactly this report was recorded as released. Lines: {receipt, report_bytes, vkey}.
+
+    Without --vkey a folder's own `vkey` is used, kept there from the profile when the report came.
+    """
+    if jsonl:
+        _answer_lines("receipt")
+    if folder is not None:
+        _report(lambda: _evidence_facts(check_evidence(folder, vkey=_vkey(vkey, folder))), as_json=as_json)
+        return
+    receipt_path, report_path = _needed(receipt_file, "--receipt"), _needed(report_file, "--report")
+
+    def check() -> dict[str, Any]:
+        kept = Receipt.from_json(json_object(read_bytes(receipt_path), str(receipt_path)))
+        key = VerifierKey.parse(_vkey(vkey, None))
+        verified = verify_receipt(kept, report=read_bytes(report_path), vkey=key)
+        return _evidence_facts(SavedEvidence(receipt=verified, checkpoint=None, leaf_index=None))
+
+    _report(check, as_json=as_json)
+
+
+@app.command()
+def checkpoint(
+    file: Annotated[Path, typer.Argument(help="检查点文件 file with the signed note; - is stdin")] = Path("-"),
+    vkey: VkeyOption = None,
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """检查点 Check a signed checkpoint. Lines: {note, vkey}."""
+    if jsonl:
+        _answer_lines("checkpoint")
+
+    def check() -> dict[str, Any]:
+        note = read_bytes(file).decode("utf-8", "surrogateescape")
+        verified = verify_checkpoint(note, VerifierKey.parse(_vkey(vkey, None)))
+        return {"origin": verified.origin, "size": verified.size, "root": base64.b64encode(verified.root).decode()}
+
+    _report(check, as_json=as_json)
+
+
+@app.command()
+def inclusion(
+    file: Annotated[Path, typer.Argument(help="JSON 文件 one object as in --jsonl; - is stdin")] = Path("-"),
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """收录 Check an inclusion proof. Lines: {leaf_index, tree_size, leaf_hash, root, proof[]}, hashes base64."""
+    if jsonl:
+        _answer_lines("inclusion")
+    _report(lambda: _held(check_inclusion, file), as_json=as_json)
+
+
+@app.command()
+def consistency(
+    file: Annotated[Path, typer.Argument(help="JSON 文件 one object as in --jsonl; - is stdin")] = Path("-"),
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """一致性 Check a consistency proof. Lines: {size1, size2, root1, root2, proof[]}, hashes base64."""
+    if jsonl:
+        _answer_lines("consistency")
+    _report(lambda: _held(check_consistency, file), as_json=as_json)
+
+
+def _answer_lines(kind: str) -> None:
+    for answer in answers(typer.get_binary_stream("stdin"), CHECKS[kind]):
+        typer.echo(answer)
+    raise typer.Exit(Exit.OK)
+
+
+def _report(check: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
+    try:
+        found = check()
+    except VerificationError as error:
+        failed(error, as_json=as_json)
+    except OSError as error:
+        usage(f"{error.filename}: {error.strerror}")
+    if as_json:
+        print_json({"ok": True, "error": None} | found)
+        return
+    console().print(facts("核验通过 verified", {"结果 result": "通过 ok"} | found))
+
+
+def _held(check: Callable[[Line], None], file: Path) -> dict[str, Any]:
+    check(_json_file(file))
+    return {}
+
+
+def _evidence_facts(evidence: SavedEvidence) -> dict[str, Any]:
+    entry = evidence.receipt.entry
+    found: dict[str, Any] = {
+        "origin": entry["origin"],
+        "type": entry["type"],
+        "entry_id": entry.get("entry_id"),
+        "ts": entry.get("ts"),
+        "report_digest": entry["report_digest"],
+        "publish_by": evidence.receipt.publish_by.isoformat().replace("+00:00", "Z"),
+    }
+    if evidence.checkpoint is not None:
+        found |= {"leaf_index": evidence.leaf_index, "tree_size": evidence.checkpoint.size}
+    return found
+
+
+def _vkey(given: str | None, folder: Path | None) -> str:
+    if given is not None:
+        return given if "+" in given else read_bytes(Path(given)).decode("utf-8", "replace").strip()
+    kept = None if folder is None else folder / "vkey"
+    if kept is None or not kept.exists():
+        usage("--vkey is needed: the ledger's key as its operator published it")
+    return kept.read_text(encoding="utf-8").strip()
+
+
+def _json_file(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(read_bytes(path))
+    except ValueError as error:
+        raise VerificationError(f"{path}: not JSON") from error
+    if not isinstance(value, dict):
+        raise VerificationError(f"{path}: a JSON object expected")
+    return value
+
+
+def _line_of(path: Path) -> str:
+    # A text editor's last line break is not part of what was signed.
+    return read_bytes(path).decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+def _needed(value: Path | None, option: str) -> Path:
+    if value is None:
+        usage(f"{option} is needed")
+    return value

@@ -1,0 +1,135 @@
+"""Evidence in a folder: what a lender keeps of one answer, and checks years later without the gateway.
+
+``receipt.json`` (the receipt), ``report.bin`` (the report, byte for byte), ``checkpoint`` (signed note) and
+``inclusion.json`` (the entry's place under that checkpoint), and ``vkey`` where the lender had pinned the ledger's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bashu.client import Bashu, QueryAnswer
+from bashu.errors import BashuCallError
+from bashu.v1 import ledger_pb2
+from bashu.verify import (
+    Checkpoint,
+    Receipt,
+    VerificationError,
+    VerifiedReceipt,
+    VerifierKey,
+    receipt_json,
+    verify_checkpoint,
+    verify_inclusion,
+    verify_receipt,
+)
+from bashu.verify.strict import base64_hash, json_object, non_negative
+
+WAIT_FOR_PROOF_S: Final = 5.0
+"""The log integrates within a second; a proof later than this is fetched another day with `bashu ledger proof`."""
+_ASK_AGAIN_S: Final = 0.25
+_NOT_YET: Final = frozenset({"NOT_FOUND_OR_NOT_YOURS", "NOT_FOUND"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedEvidence:
+    """What a folder proved: the receipt, and the checkpoint its entry was shown to stand under, where one was kept."""
+
+    receipt: VerifiedReceipt
+    checkpoint: Checkpoint | None
+    leaf_index: int | None
+
+
+def entry_id_of(entry: bytes) -> str:
+    """Return the id inside the exact bytes of an entry."""
+    identifier = json_object(entry, "entry").get("entry_id")
+    if not isinstance(identifier, str):
+        raise VerificationError("entry: it has no entry_id")
+    return identifier
+
+
+async def await_proof(
+    client: Bashu, answer: QueryAnswer, *, wait_s: float = WAIT_FOR_PROOF_S
+) -> ledger_pb2.GetInclusionProofResponse | None:
+    """Ask for the inclusion proof until the log has it; None when it has not within ``wait_s`` or offers none."""
+    entry_id = entry_id_of(answer.receipt.entry)
+    give_up = time.monotonic() + wait_s
+    while True:
+        try:
+            return await client.get_inclusion_proof(entry_id)
+        except BashuCallError as error:
+            if error.reason not in _NOT_YET or time.monotonic() > give_up:
+                return None
+        await asyncio.sleep(_ASK_AGAIN_S)
+
+
+def save_evidence(
+    folder: Path, answer: QueryAnswer, *, proof: ledger_pb2.GetInclusionProofResponse | None, vkey: str | None
+) -> None:
+    """Write the evidence of ``answer``; the folder is readable by its owner alone, for it holds credit data."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(folder / "receipt.json", _json_bytes(receipt_json(answer.receipt)))
+    _write(folder / "report.bin", answer.report_bytes)
+    if vkey is not None:
+        _write(folder / "vkey", f"{vkey}\n".encode())
+    for name in ("checkpoint", "inclusion.json"):
+        (folder / name).unlink(missing_ok=True)
+    if proof is not None:
+        _write(folder / "checkpoint", proof.checkpoint.encode())
+        _write(folder / "inclusion.json", _json_bytes(inclusion_json(proof)))
+
+
+def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
+    """Check a saved folder; the checkpoint and the entry's place under it too, where they were kept.
+
+    Raises:
+        VerificationError: something in the folder does not hold.
+        OSError: a file is missing.
+    """
+    key = VerifierKey.parse(vkey)
+    receipt = Receipt.from_json(json_object((folder / "receipt.json").read_bytes(), "receipt.json"))
+    verified = verify_receipt(receipt, report=(folder / "report.bin").read_bytes(), vkey=key)
+    if not (folder / "inclusion.json").exists():
+        return SavedEvidence(receipt=verified, checkpoint=None, leaf_index=None)
+    checkpoint = verify_checkpoint((folder / "checkpoint").read_bytes().decode("utf-8", "surrogateescape"), key)
+    inclusion = json_object((folder / "inclusion.json").read_bytes(), "inclusion.json")
+    index = check_inclusion_under(checkpoint, verified.leaf_hash, inclusion)
+    return SavedEvidence(receipt=verified, checkpoint=checkpoint, leaf_index=index)
+
+
+def check_inclusion_under(checkpoint: Checkpoint, leaf: bytes, inclusion: Mapping[str, Any]) -> int:
+    """Check that ``leaf`` stands under ``checkpoint`` as ``inclusion`` says; return its index."""
+    index = non_negative(inclusion.get("leaf_index"), "inclusion leaf_index")
+    if non_negative(inclusion.get("tree_size"), "inclusion tree_size") != checkpoint.size:
+        raise VerificationError("inclusion proof is for another tree size than the checkpoint's")
+    proof = inclusion.get("proof")
+    if not isinstance(proof, list):
+        raise VerificationError("inclusion proof: a list expected")
+    path = [base64_hash(item, f"proof[{number}]") for number, item in enumerate(proof)]
+    verify_inclusion(leaf, leaf_index=index, tree_size=checkpoint.size, proof=path, root=checkpoint.root)
+    return index
+
+
+def inclusion_json(proof: ledger_pb2.GetInclusionProofResponse) -> dict[str, Any]:
+    """Return the proof as `bashu verify inclusion` reads it, but for the root, which only a checkpoint vouches for."""
+    return {
+        "leaf_index": proof.leaf_index,
+        "tree_size": proof.tree_size,
+        "leaf_hash": base64.b64encode(proof.leaf_hash).decode(),
+        "proof": [base64.b64encode(item).decode() for item in proof.proof],
+    }
+
+
+def _json_bytes(value: object) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)

@@ -1,0 +1,357 @@
+"""`bashu` as its users meet it: against a gateway of few lines on a real socket, and offline."""
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from typer.testing import CliRunner
+
+from bashu.cli import app
+from bashu.cli.labels import field_name, item_name
+from bashu.v1 import common_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
+from tests.unit.bashu.conftest import Log, recursive_path
+from tests.unit.bashu.test_client_calls import status_of
+
+CONSENT = "0195512e-0000-7000-8000-0000000000aa"
+CODE = "91500105XXTT00018M"
+
+
+def example_report():
+    report = report_pb2.CreditReport(report_id="r-1", completeness=report_pb2.COMPLETENESS_PARTIAL)
+    report.gateway_operator.name = "巴蜀信用"
+    report.gateway_operator.sandbox_licence = True
+    report.sources.add(source_id="s1", platform_id="chongqing", region="500000").as_of.seconds = 1_772_000_000
+    record = report.records.add(data_item="enterprise_registration", source_ids=["s1"])
+    record.enterprise_registration.name = "[bold]渝中\x1b[31m某公司"
+    record.enterprise_registration.no_fixed_term = True
+    for month in ("2026-01", "2026-02"):
+        record = report.records.add(data_item="sales_invoice_monthly", source_ids=["s1"])
+        record.sales_invoice_monthly.uscc = month
+    for platform, region, status in (("chongqing", "500000", 1), ("sichuan", "510000", 5)):
+        report.platform_results.add(
+            platform_id=platform, region=region, data_item="enterprise_registration", status=status
+        )
+    conflict = report.conflicts.add(data_item="enterprise_registration", field="name", rule="HOME_REGION")
+    conflict.values.add(platform_id="sichuan", value="另一名称")
+    report.withheld.add(data_item="administrative_penalty", reason="REPAIRED", rule="R27", count=1)
+    report.evaluation.grade = "XYD-N"
+    report.disclaimer = "仅供参考 for reference only"
+    return report
+
+
+class Gateway:
+    def __init__(self):
+        self.log = Log()
+        self.refusal = None
+        self.asked = []
+        self.spoil = False
+        self.integrated_after = 1
+        self.receipt = None
+
+    def answer(self, request, context):
+        self.asked.append(request)
+        if self.refusal is not None:
+            context.set_trailing_metadata((("grpc-status-details-bin", self.refusal.SerializeToString()),))
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, self.refusal.message)
+
+    def query(self, request, context):
+        self.answer(request, context)
+        raw = example_report().SerializeToString()
+        self.receipt = self.log.release(raw + b"other" if self.spoil else raw)
+        return credit_pb2.QueryCreditResponse(
+            request_id=request.request_id, report=example_report(), receipt=self.receipt
+        )
+
+    def consent(self, response):
+        def handle(request, context):
+            self.answer(request, context)
+            consent = consent_pb2.Consent(consent_id=CONSENT, state=consent_pb2.CONSENT_STATE_ACTIVE, revision=1)
+            return response(consent=consent)
+
+        return handle
+
+    def _hashes(self):
+        return [bytes([number]) * 32 for number in range(4)] + [self.receipt.leaf_hash if self.receipt else bytes(32)]
+
+    def checkpoint(self, request, context):
+        self.answer(request, context)
+        return ledger_pb2.GetCheckpointResponse(checkpoint=self.log.checkpoint(self._hashes()), tree_size=5)
+
+    def proof(self, request, context):
+        if self.integrated_after:
+            self.integrated_after -= 1
+            self.refusal = status_of("NOT_FOUND_OR_NOT_YOURS")
+            self.answer(request, context)
+        self.refusal = None
+        self.answer(request, context)
+        hashes = self._hashes()
+        return ledger_pb2.GetInclusionProofResponse(
+            leaf_index=4,
+            tree_size=5,
+            leaf_hash=hashes[3] if self.spoil else hashes[4],
+            proof=recursive_path(4, hashes),
+            checkpoint=self.log.checkpoint(hashes),
+        )
+
+    def entry(self, request, context):
+        self.answer(request, context)
+        entry = ledger_pb2.LedgerEntry(leaf=self.receipt.entry, leaf_hash=self.receipt.leaf_hash, leaf_index=4)
+        return ledger_pb2.GetEntryResponse(entry=entry)
+
+
+def _handlers(gateway):
+    services = {
+        "CreditService": (credit_pb2, {"QueryCredit": gateway.query}),
+        "ConsentService": (
+            consent_pb2,
+            {
+                "RegisterConsent": gateway.consent(consent_pb2.RegisterConsentResponse),
+                "GetConsent": gateway.consent(consent_pb2.GetConsentResponse),
+                "RevokeConsent": gateway.consent(consent_pb2.RevokeConsentResponse),
+            },
+        ),
+        "LedgerService": (
+            ledger_pb2,
+            {"GetCheckpoint": gateway.checkpoint, "GetInclusionProof": gateway.proof, "GetEntry": gateway.entry},
+        ),
+    }
+    for service, (module, methods) in services.items():
+        rpcs = {
+            name: grpc.unary_unary_rpc_method_handler(
+                method,
+                getattr(module, f"{name}Request").FromString,
+                getattr(module, f"{name}Response").SerializeToString,
+            )
+            for name, method in methods.items()
+        }
+        yield grpc.method_handlers_generic_handler(f"bashu.v1.{service}", rpcs)
+
+
+@pytest.fixture
+def gateway():
+    return Gateway()
+
+
+@pytest.fixture
+def dev(gateway, tmp_path):
+    """The folder of a development stack whose gateway is ours."""
+    server = grpc.server(ThreadPoolExecutor(max_workers=4))
+    server.add_generic_rpc_handlers(tuple(_handlers(gateway)))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key.pem").write_bytes(key)
+    stack = {
+        "grpc": f"127.0.0.1:{port}",
+        "ca": None,
+        "ledger_vkey": gateway.log.vkey,
+        "participants": {"bank-cq": {"kid": "k", "private_key": str(folder / "key.pem"), "staff": ["10001"]}},
+    }
+    (folder / "dev.json").write_text(json.dumps(stack))
+    yield folder
+    server.stop(None).wait()
+
+
+def run(*arguments, stdin=None, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def ask(dev, *arguments, code=0, stdin=None):
+    return run(*arguments, "--dev", dev, "--as", "bank-cq", code=code, stdin=stdin)
+
+
+QUERY = ("query", CODE, "--purpose", "PRE_LOAN_REVIEW", "--consent", CONSENT)
+
+
+def test_a_query_says_what_its_options_say(dev, gateway):
+    options = "--application-reference A1 --item tax_arrears --item judgment_debtor --region 500000 --lookback-days 365"
+    ask(dev, *QUERY, *options.split(), "--request-id", CONSENT, "--evaluate", "--name", "某公司")
+    asked = gateway.asked[0]
+    assert asked.subject.enterprise.unified_social_credit_code == CODE
+    assert (asked.purpose, asked.consent_id, asked.request_id) == ("PRE_LOAN_REVIEW", CONSENT, CONSENT)
+    assert (list(asked.data_items), list(asked.regions)) == (["tax_arrears", "judgment_debtor"], ["500000"])
+    assert (asked.application_reference, asked.lookback.days, asked.include_evaluation) == ("A1", 365, True)
+
+
+def test_a_report_is_printed_chinese_first_with_every_platform_named_and_its_receipt_verified(dev):
+    output = ask(dev, *QUERY).output
+    for text in (
+        "部分 PARTIAL",
+        "SANDBOX LICENCE",
+        "重庆",
+        "超时 TIMEOUT",
+        "企业名称",
+        "另一名称",
+        "R27",
+        "XYD-N",
+        "已核验 verified",
+    ):
+        assert text in output
+
+
+def test_text_of_platforms_can_neither_style_nor_steer_the_terminal(dev):
+    output = ask(dev, *QUERY).output
+    assert "[bold]渝中�[31m某公司" in output
+    assert "\x1b" not in output
+
+
+def test_json_carries_report_receipt_and_verdict(dev, gateway):
+    answer = json.loads(ask(dev, *QUERY, "--json").stdout)
+    assert answer["report"]["completeness"] == "COMPLETENESS_PARTIAL"
+    assert answer["receipt_verified"] is True
+    assert answer["request_id"] == gateway.asked[0].request_id != ""
+
+
+def test_a_persons_number_may_come_from_stdin(dev, gateway):
+    ask(dev, "query", "-", "--person", "--purpose", "PRE_LOAN_REVIEW", stdin="11010119900307XXXX\n")
+    assert gateway.asked[0].subject.person.id_number == "11010119900307XXXX"
+
+
+def test_a_receipt_that_does_not_verify_ends_with_4_and_shows_no_report(dev, gateway):
+    gateway.spoil = True
+    result = ask(dev, *QUERY, code=4)
+    assert "report_digest" in result.output
+    assert "PARTIAL" not in result.output
+
+
+def test_a_refusal_ends_with_1_and_says_reason_and_turn(dev, gateway):
+    gateway.refusal = status_of("CONSENT_REVOKED", turn="BORROWER", request_id="q-9")
+    output = ask(dev, *QUERY, code=1).output
+    assert "CONSENT_REVOKED" in output
+    assert "信息主体 BORROWER" in output
+    error = json.loads(ask(dev, *QUERY, "--json", code=1).stdout)["error"]
+    assert (error["reason"], error["turn"], error["request_id"]) == ("CONSENT_REVOKED", "BORROWER", "q-9")
+
+
+def test_a_gateway_that_is_not_there_ends_with_3(dev):
+    stack = json.loads((dev / "dev.json").read_text())
+    (dev / "dev.json").write_text(json.dumps(stack | {"grpc": "127.0.0.1:1"}))
+    assert json.loads(ask(dev, *QUERY, "--json", "--deadline", "5", code=3).stdout)["error"]["reason"] == "UNREACHABLE"
+
+
+def test_what_cannot_be_asked_ends_with_2(dev, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run(*QUERY, code=2)
+    run(*QUERY, "--dev", dev, code=2)
+    run(*QUERY, "--as", "bank-cq", code=2)
+    run(*QUERY, "--dev", dev, "--as", "bank-xx", code=2)
+    ask(dev, "query", CODE, code=2)
+    ask(dev, "consent", "register", tmp_path / "none.jws", code=2)
+
+
+def test_saved_evidence_verifies_offline_with_its_place_in_the_log(dev, tmp_path):
+    folder = tmp_path / "kept"
+    ask(dev, *QUERY, "--save-receipt", folder)
+    assert {path.name for path in folder.iterdir()} == {
+        "receipt.json",
+        "report.bin",
+        "checkpoint",
+        "inclusion.json",
+        "vkey",
+    }
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    verdict = json.loads(run("verify", "receipt", folder, "--json").stdout)
+    assert (verdict["ok"], verdict["leaf_index"], verdict["tree_size"]) == (True, 4, 5)
+
+
+@pytest.mark.parametrize("name", ["receipt.json", "report.bin", "checkpoint", "inclusion.json"])
+def test_saved_evidence_with_one_changed_file_ends_with_4(dev, tmp_path, name):
+    folder = tmp_path / "kept"
+    ask(dev, *QUERY, "--save-receipt", folder)
+    content = (folder / name).read_bytes()
+    changed = {
+        "receipt.json": (b'"leaf_index": 1', b'"leaf_index": 2'),
+        "inclusion.json": (b'"leaf_index": 4', b'"leaf_index": 3'),
+    }
+    old, new = changed.get(name, (content[40:41], bytes([content[40] ^ 1])))
+    (folder / name).write_bytes(content.replace(old, new, 1))
+    assert json.loads(run("verify", "receipt", folder, "--json", code=4).stdout)["ok"] is False
+
+
+def test_saved_evidence_is_refused_under_another_key_and_without_its_files(dev, tmp_path):
+    folder = tmp_path / "kept"
+    ask(dev, *QUERY, "--save-receipt", folder)
+    run("verify", "receipt", folder, "--vkey", Log().vkey, code=4)
+    run("verify", "receipt", "--receipt", folder / "receipt.json", "--report", folder / "report.bin", code=2)
+    files = ("--receipt", folder / "receipt.json", "--report", folder / "report.bin", "--vkey", folder / "vkey")
+    run("verify", "receipt", *files)
+    run("verify", "receipt", tmp_path / "nothing", "--vkey", folder / "vkey", code=2)
+
+
+def test_a_consent_is_registered_byte_for_byte_shown_and_revoked(dev, gateway, tmp_path):
+    artefact = tmp_path / "artefact.jws"
+    artefact.write_bytes(b"aa.bb.cc\n")
+    for arguments in (("register", artefact), ("show", CONSENT, "--history"), ("revoke", CONSENT, "--reason", "X")):
+        assert "有效 ACTIVE" in ask(dev, "consent", *arguments).output
+        shown = json.loads(ask(dev, "consent", *arguments, "--json").stdout)
+        assert shown["consent"]["consent_id"] == CONSENT
+    assert gateway.asked[0].artefact == b"aa.bb.cc"
+    assert gateway.asked[2].with_history
+    assert gateway.asked[4].reason == "X"
+
+
+def test_checkpoint_proof_and_entry_are_checked_before_they_are_shown(dev, gateway):
+    ask(dev, *QUERY)
+    gateway.integrated_after = 0
+    assert "已核验" in ask(dev, "ledger", "checkpoint").output
+    assert json.loads(ask(dev, "ledger", "proof", "4", "--json").stdout)["verified"] is True
+    assert gateway.asked[-1].leaf_index == 4
+    assert json.loads(ask(dev, "ledger", "entry", CONSENT, "--json").stdout)["entry"]["type"] == "RELEASE"
+    assert gateway.asked[-1].entry_id == CONSENT
+    gateway.spoil = True
+    ask(dev, "ledger", "proof", "4", code=4)
+    gateway.log = Log()
+    ask(dev, "ledger", "checkpoint", code=4)
+
+
+def test_lines_are_answered_one_by_one_and_end_with_0_whatever_the_verdicts(log):
+    leaf = base64.b64encode(bytes(32)).decode()
+    good = {"leaf_index": 0, "tree_size": 1, "leaf_hash": leaf, "root": leaf, "proof": []}
+    lines = "\n".join(json.dumps(line) for line in (good, good | {"tree_size": 2}, good)) + "\nnonsense\n"
+    answers = [json.loads(line) for line in run("verify", "inclusion", "--jsonl", stdin=lines).stdout.splitlines()]
+    assert [answer["ok"] for answer in answers] == [True, False, True, False]
+    assert [sorted(answer) for answer in answers] == [["error", "ok"]] * 4
+    note = json.dumps({"note": log.checkpoint([]), "vkey": log.vkey}) + "\n"
+    assert run("verify", "checkpoint", "--jsonl", stdin=note).stdout == '{"ok": true, "error": null}\n'
+    empty = json.dumps({"size1": 0, "size2": 3, "root1": leaf, "root2": leaf, "proof": []}) + "\n"
+    assert json.loads(run("verify", "consistency", "--jsonl", stdin=empty).stdout)["ok"] is True
+
+
+def test_single_files_are_checked_with_an_exit_code(tmp_path, log):
+    note = tmp_path / "checkpoint"
+    note.write_text(log.checkpoint([bytes(32)]), encoding="utf-8")
+    assert json.loads(run("verify", "checkpoint", note, "--vkey", log.vkey, "--json").stdout)["size"] == 1
+    run("verify", "checkpoint", note, "--vkey", Log().vkey, code=4)
+    run("verify", "checkpoint", note, code=2)
+    run("verify", "jws", note, code=2)
+    run("verify", "inclusion", "-", stdin="{}", code=4)
+
+
+def test_every_field_a_report_can_carry_has_a_chinese_name():
+    nameless = [
+        f"{body.name}.{field.name}"
+        for body in report_pb2.CreditRecord.DESCRIPTOR.oneofs_by_name["body"].fields
+        for field in body.message_type.fields
+        if field_name(body.name, field.name) == field.name or item_name(body.name) == body.name
+    ]
+    assert nameless == []
+
+
+def test_every_status_has_a_chinese_name():
+    from bashu.cli.labels import COMPLETENESS, CONSENT_STATE, PLATFORM_STATUS
+
+    for enum, prefix, names in (
+        (common_pb2.PlatformStatus, "PLATFORM_STATUS_", PLATFORM_STATUS),
+        (report_pb2.Completeness, "COMPLETENESS_", COMPLETENESS),
+        (consent_pb2.ConsentState, "CONSENT_STATE_", CONSENT_STATE),
+    ):
+        assert {name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"} == set(names)
