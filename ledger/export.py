@@ -1,19 +1,32 @@
-"""The export: JSON Lines of leaves with their inclusion proofs, ended by the checkpoint they lead to."""
+"""The export: JSON Lines of leaves with their inclusion proofs, ended by the checkpoint they lead to; and its check."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from database import Statements
 from ledger import store
-from ledger.merkle import TileHashes, inclusion_nodes, tiles_of
+from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
+from ledger.merkle import TileHashes, inclusion_holds, inclusion_nodes, tiles_of
+from ledger.model import leaf_hash
+from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint
 
 CHUNK: Final = 512
 """Leaves read at once: two tiles of level 0."""
+
+
+class _LeafLine(msgspec.Struct):
+    leaf_index: int
+    leaf: bytes
+    proof: list[bytes]
+
+
+class _LastLine(msgspec.Struct):
+    checkpoint: str
 
 
 async def export_lines(db: Statements, *, from_index: int = 0) -> AsyncIterator[bytes]:
@@ -29,20 +42,62 @@ async def export_lines(db: Statements, *, from_index: int = 0) -> AsyncIterator[
         entries = await store.entries_between(db, begin, min(begin + CHUNK, checkpoint.size))
         for line in await _chunk(db, entries, checkpoint.size):
             yield line
-    yield msgspec.json.encode({"checkpoint": checkpoint.note}) + b"\n"
+    yield msgspec.json.encode(_LastLine(checkpoint=checkpoint.note)) + b"\n"
 
 
 async def _chunk(db: Statements, entries: Sequence[store.StoredEntry], size: int) -> list[bytes]:
     groups = [inclusion_nodes(entry.leaf_index or 0, size) for entry in entries]
     hashes = TileHashes(await store.tiles(db, tiles_of(group for proof in groups for group in proof)))
     return [
-        msgspec.json.encode(
-            {
-                "leaf_index": entry.leaf_index,
-                "leaf": base64.b64encode(entry.body).decode(),
-                "proof": [base64.b64encode(value).decode() for value in hashes.proof(proof)],
-            }
-        )
+        msgspec.json.encode(_LeafLine(leaf_index=entry.leaf_index or 0, leaf=entry.body, proof=hashes.proof(proof)))
         + b"\n"
         for entry, proof in zip(entries, groups, strict=True)
     ]
+
+
+def check_export(lines: Sequence[bytes], *, key: VerifierKey, now: datetime | None = None) -> Iterator[Finding]:
+    """Check an export with nothing but the log's key: checkpoint, every proof, and the log's rules.
+
+    ``now`` decides which open intents are overdue (None: the time of the last entry). A checkpoint that does not open
+    is the only finding then, since nothing else could be believed.
+    """
+    try:
+        checkpoint = open_checkpoint(msgspec.json.decode(lines[-1], type=_LastLine).checkpoint, key)
+    except (IndexError, msgspec.DecodeError, NoteError):
+        yield _error("CHECKPOINT_MISSING", "the last line is not a checkpoint of this log", None)
+        return
+    checker: InvariantChecker | None = None
+    due: int | None = None
+    for place, line in enumerate(lines[:-1], start=1):
+        try:
+            leaf = msgspec.json.decode(line, type=_LeafLine)
+            members = msgspec.json.decode(leaf.leaf)
+        except msgspec.DecodeError:
+            yield _error("LINE_UNREADABLE", f"line {place} is not a leaf", due)
+            due = None if due is None else due + 1
+            continue
+        if due not in {None, leaf.leaf_index}:
+            yield _error("LEAF_SKIPPED", f"line {place} should be leaf {due}", leaf.leaf_index)
+        due = leaf.leaf_index + 1
+        if not _is_included(leaf, checkpoint):
+            yield _error("PROOF_WRONG", f"the proof does not lead to checkpoint {checkpoint.size}", leaf.leaf_index)
+        checker = checker or InvariantChecker(origin=key.name, whole=leaf.leaf_index == 0)
+        yield from checker.feed(LogEntry(leaf_index=leaf.leaf_index, leaf_hash=leaf_hash(leaf.leaf), members=members))
+    if due is not None and due != checkpoint.size:
+        yield _error("EXPORT_SHORT", f"the export ends at leaf {due} of {checkpoint.size}", None)
+    if checker is not None:
+        yield from checker.finish(now=now)
+
+
+def _is_included(leaf: _LeafLine, checkpoint: Checkpoint) -> bool:
+    return inclusion_holds(
+        leaf_index=leaf.leaf_index,
+        size=checkpoint.size,
+        leaf=leaf_hash(leaf.leaf),
+        proof=leaf.proof,
+        root=checkpoint.root,
+    )
+
+
+def _error(code: str, message: str, leaf_index: int | None) -> Finding:
+    return Finding(severity=Severity.ERROR, code=code, message=message, leaf_index=leaf_index)

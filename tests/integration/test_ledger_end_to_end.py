@@ -14,10 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.errors import BashuError, Reason
 from database import RightMissing, StatementFailed, UniqueConflict, open_database
 from ledger import store
-from ledger.export import export_lines
+from ledger.export import check_export, export_lines
 from ledger.fsck import fsck
 from ledger.highwater import HighWater
-from ledger.invariants import LogEntry, check_invariants
 from ledger.merkle import TileHashes, consistency_holds, inclusion_holds, root_nodes, tiles_of
 from ledger.model import Entry, EntryType, build_entry, leaf_hash
 from ledger.note import open_checkpoint, parse_vkey, sign_note
@@ -149,10 +148,28 @@ async def test_an_export_verifies_line_by_line_and_keeps_the_invariants(gateway,
             proof=[base64.b64decode(text) for text in line["proof"]],
             root=checkpoint.root,
         )
-    log = [LogEntry(leaf_index=n, leaf_hash=leaf_hash(leaf), members=json.loads(leaf)) for n, leaf in enumerate(leaves)]
-    assert list(check_invariants(log)) == []
     resumed = [json.loads(line) async for line in export_lines(gateway, from_index=590)]
     assert [line.get("leaf_index") for line in resumed] == [*range(590, 600), None]
+
+
+async def test_an_export_is_checked_with_the_logs_key_alone(gateway, sealer):
+    await append(gateway, [denied(n) for n in range(40)])
+    await sealer.run_round()
+    lines = [line async for line in export_lines(gateway)]
+    assert codes(lines) == []
+    assert codes(lines[7:]) == []
+    assert codes(lines[:-1]) == ["CHECKPOINT_MISSING@None"]
+    assert codes([*lines[:9], *lines[10:]]) == ["LEAF_SKIPPED@10"]
+    assert codes([*lines[:9], lines[-1]]) == ["EXPORT_SHORT@None"]
+    assert codes([*lines[:5], lines[6], lines[5], *lines[7:]]) == ["LEAF_SKIPPED@6", "LEAF_SKIPPED@5", "LEAF_SKIPPED@7"]
+    assert codes([*lines[:5], b"{}", *lines[6:]]) == ["LINE_UNREADABLE@5"]
+    forged = json.loads(lines[3])
+    forged["leaf"] = base64.b64encode(base64.b64decode(forged["leaf"]).replace(b"SCOPE", b"RANGE")).decode()
+    assert codes([*lines[:3], json.dumps(forged).encode(), *lines[4:]]) == ["PROOF_WRONG@3"]
+
+
+def codes(lines):
+    return [f"{f.code}@{f.leaf_index}" for f in check_export(lines, key=KEY)]
 
 
 async def test_search_columns_are_projected_and_found(gateway, sealer):
