@@ -199,6 +199,6 @@ def member_fault(kind: EntryType, given: Mapping[str, Any]) -> str | None:
         return f"{kind} has no {', '.join(sorted(unknown))}"
     for name, value in given.items():
         for part in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(part, Mapping) and (strange := part.keys() - _NESTED[name]):
+            if isinstance(part, dict) and (strange := part.keys() - _NESTED[name]):
                 return f"{name} has no {', '.join(sorted(strange))}"
     return None
