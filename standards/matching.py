@@ -42,6 +42,9 @@ DOCUMENTS: Final[Mapping[str, DocumentKey]] = {
         number="document_no", authority="tax_authority", day="published_on", amount="amount"
     ),
 }
+_NUMBER: Final = "number"
+_DECISION: Final = "decision"
+_CONTENT: Final = "content"
 _BRACKETS: Final = str.maketrans({"〔": "[", "〕": "]", "【": "[", "】": "]", "（": "(", "）": ")"})
 
 
@@ -72,14 +75,14 @@ class Fact:
 
 def facts_of(item: DataItem, claims: Sequence[Claim], *, subject_key: str) -> list[Fact]:
     """Group the claims of one item into facts, in the order of their natural keys."""
-    if item.item_id in DOCUMENTS:
-        groups = _document_groups(DOCUMENTS[item.item_id], claims)
-    else:
-        groups = _key_groups(item, claims)
+    paper = DOCUMENTS.get(item.item_id)
+    groups = _key_groups(item, claims) if paper is None else _document_groups(paper, claims)
     facts = []
-    for discriminator, members in groups:
-        keys = sorted({natural_key(item, claim.body) for claim in members}, key=_sortable)
-        ids = {record_id(item.item_id, subject_key, key, discriminator) for key in keys}
+    for apart, members in groups:
+        # A paper without a number says nothing about which of several decisions it is: the numbered ones name it.
+        naming = [claim for claim in members if paper is not None and field_key(claim.body, paper.number)] or members
+        keys = sorted({natural_key(item, claim.body) for claim in naming}, key=_sortable)
+        ids = {record_id(item.item_id, subject_key, key, apart) for key in keys}
         facts.append(Fact(record_id=min(ids), key=keys[0], claims=tuple(members)))
     return sorted(facts, key=lambda fact: (_sortable(fact.key), fact.record_id))
 
@@ -90,11 +93,15 @@ def natural_key(item: DataItem, body: Message) -> Key:
 
 
 def field_key(body: Message, field: str) -> str | None:
-    """Return a field as it is compared: half-width, square brackets around years, no white space."""
+    """Return a field as it is compared: half-width, square brackets around years, no white space.
+
+    None where it is unset, or blank, which identifies nothing either.
+    """
     if not body.HasField(field):
         return None
     value = getattr(body, field)
-    return "".join(to_half_width(value.translate(_BRACKETS)).split()) if isinstance(value, str) else str(value)
+    text = "".join(to_half_width(value.translate(_BRACKETS)).split()) if isinstance(value, str) else str(value)
+    return text or None
 
 
 def amount_key(text: str) -> str | Decimal:
@@ -136,25 +143,31 @@ def _document_groups(paper: DocumentKey, claims: Sequence[Claim]) -> list[tuple[
     ambiguous = _repeated((claim.answer, key, (number or "").encode()) for key, number, claim in decisions if key)
     clusters: list[tuple[set[Key], list[Claim]]] = []
     for key, number, claim in decisions:
-        names: set[Key] = {("number", number)} if number is not None else {("content", claim.content.hex())}
+        names: set[Key] = set() if number is None else {(_NUMBER, number)}
         if key and key not in ambiguous:
             names.add(key)
+        names = names or {(_CONTENT, hashlib.sha256(claim.content).hexdigest())}
         touching = [cluster for cluster in clusters if cluster[0] & names]
         members = [member for cluster in touching for member in cluster[1]]
         clusters = [cluster for cluster in clusters if not cluster[0] & names]
         clusters.append((names.union(*(cluster[0] for cluster in touching)), [*members, claim]))
-    return [((), members) for _, members in clusters]
+    return [(_unless_numbered(names), members) for names, members in clusters]
+
+
+def _unless_numbered(names: set[Key]) -> Key:
+    is_numbered = any(name[0] == _NUMBER for name in names)
+    return () if is_numbered else min(names, key=_sortable)
 
 
 def _decision(paper: DocumentKey, body: Message) -> Key:
     authority, day, amount = (field_key(body, field) for field in (paper.authority, paper.day, paper.amount))
     if authority is None or day is None or amount is None:
         return ()
-    return ("decision", authority, day, str(amount_key(amount)))
+    return (_DECISION, authority, day, str(amount_key(amount)))
 
 
 def _repeated(entries: Iterable[tuple[int, Key, bytes]]) -> frozenset[Key]:
-    """Return the keys that one answer gives to more than one content."""
+    """Return the keys that one answer gives to more than one content: they identify nothing."""
     counts = Counter((answer, key) for answer, key, _ in set(entries))
     return frozenset(key for (_, key), times in counts.items() if times > 1)
 

@@ -101,11 +101,11 @@ def completeness(answers: Sequence[ItemAnswer], coverage: Decimal | None) -> Com
 
 
 def _distinct(answers: Iterable[ItemAnswer]) -> list[ItemAnswer]:
-    """Drop repeated answers and put the rest into an order of their own."""
-    return [answer for _, answer in sorted({_answer_order(answer): answer for answer in answers}.items())]
+    """Drop repeated answers. Whatever follows orders what it takes from them, so their order is left alone."""
+    return list({_identity(answer): answer for answer in answers}.values())
 
 
-def _answer_order(answer: ItemAnswer) -> tuple[bytes, ...]:
+def _identity(answer: ItemAnswer) -> tuple[bytes, ...]:
     records = sorted(_bytes(record) for record in answer.records)
     return (_bytes(_result(answer)), _bytes(_provenance(answer)), *records)
 

@@ -400,3 +400,12 @@ def test_negative_information_of_a_person_is_gone_on_the_fifth_anniversary(close
     merged = report(answer("chongqing", "judgment_debtor", body), kind=kind)
     assert bool(merged.records) is shown
     assert [held.rule for held in merged.withheld] == ([] if shown else ["R24"])
+
+
+def test_papers_without_a_number_stay_apart_with_ids_of_their_own():
+    blank = {"authority": "甲", "decided_on": "2026-11-20"}
+    one, two = (items.AdministrativePenalty(fine_amount=fine, **blank) for fine in ("1.00", "2.50"))
+    merged = report(answer("chongqing", "administrative_penalty", one, two))
+    turned = report(answer("chongqing", "administrative_penalty", two, one))
+    assert len({record.record_id for record in merged.records}) == 2
+    assert merged.SerializeToString(deterministic=True) == turned.SerializeToString(deterministic=True)
