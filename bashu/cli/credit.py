@@ -31,12 +31,13 @@ from bashu.verify import VerificationError, VerifiedReceipt, receipt_json
 
 def query(
     subject: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="统一社会信用代码 code of the enterprise, or a person's number with --person; - reads it from stdin"
         ),
-    ],
+    ] = None,
     *,
+    code: Annotated[str | None, typer.Option(help="统一社会信用代码 the same as SUBJECT, as an option")] = None,
     purpose: Annotated[str, typer.Option(help="查询用途 purpose, for example PRE_LOAN_REVIEW")],
     consent: Annotated[str, typer.Option(help="授权编号 consent id")] = "",
     name: Annotated[str, typer.Option(help="名称 registered name")] = "",
@@ -96,7 +97,9 @@ def query(
     )
     if lookback_days:
         request.lookback.days = lookback_days
-    _name_subject(request, subject, name, person=person)
+    if (subject is None) == (code is None):
+        usage("one SUBJECT is needed, as the argument or with --code")
+    _name_subject(request, subject or code or "", name, person=person)
 
     async def work(client: Bashu) -> tuple[QueryAnswer, ledger_pb2.GetInclusionProofResponse | None]:
         answer = await client.query_credit(request)

@@ -18,6 +18,8 @@ from bashu.verify.strict import VerificationError, json_object
 ARTEFACT_TYPE: Final = "bashu-consent+jws"
 SCHEMA: Final = "bashu-consent/1"
 _HEX_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_REGION: Final = re.compile(r"[0-9]{6}", re.ASCII)  # GB/T 2260
+_LONGEST_AFTER_CLOSING: Final = 90  # days a consent may outlast its loan
 _ACTS: Final = frozenset({"QUERY", "EVALUATE", "COUNT_ENQUIRIES", "REPORT_BACK"})
 _MEMBERS: Final = frozenset({
     "schema", "consent_id", "iss", "aud", "iat", "nbf", "exp", "term", "supersedes", "subject", "requester",
@@ -79,11 +81,14 @@ def _check_identity(payload: Mapping[str, Any]) -> None:
 
 
 def _check_term(term: object) -> None:
-    if not isinstance(term, dict) or "until" not in term:
+    """A term is absent or FIXED (``exp`` alone), or ends with the loan."""
+    if term is None or term == {"until": "FIXED"}:
         return
+    if not isinstance(term, dict) or term.get("until") != "LOAN_CLOSED" or term.keys() - {"until", "plus_days"}:
+        raise VerificationError("artefact: term is FIXED or until LOAN_CLOSED")
     days = term.get("plus_days", 0)
-    if term["until"] != "LOAN_CLOSED" or not _count(days) or days > 90:  # noqa: PLR2004 - days after the closing
-        raise VerificationError("artefact: term is until LOAN_CLOSED plus 90 days at most")
+    if not _count(days) or days > _LONGEST_AFTER_CLOSING:
+        raise VerificationError(f"artefact: term is until LOAN_CLOSED plus {_LONGEST_AFTER_CLOSING} days at most")
 
 
 def _check_subject(payload: Mapping[str, Any]) -> None:
@@ -94,16 +99,18 @@ def _check_subject(payload: Mapping[str, Any]) -> None:
         _text(subject, name)
     _require(subject, "commitment", _hexadecimal, "hex HMAC-SHA-256")
     _text(_object(payload, "requester"), "institution")
-    providers = payload["providers"]
-    if not isinstance(providers, list) or not providers:
+    _check_providers(payload["providers"])
+
+
+def _check_providers(providers: object) -> None:
+    if not isinstance(providers, list) or not providers or not all(isinstance(item, dict) for item in providers):
         raise VerificationError("artefact: providers are missing")
     for provider in providers:
-        if not isinstance(provider, dict) or "*" in {provider.get("region"), provider.get("platform_id")}:
+        if not _REGION.fullmatch(_text(provider, "region")) or "*" in _text(provider, "platform_id"):
             raise VerificationError("artefact: a provider is named, never a wildcard")
-        for name in ("region", "platform_id"):
-            _text(provider, name)
-        if not isinstance(provider.get("separate_consent", False), bool):
+        if not isinstance(provider.get("separate_consent"), bool):
             raise VerificationError("artefact: separate_consent is true or false")
+    _refuse_twice([provider["platform_id"] for provider in providers], "platform")
 
 
 def _check_scope(payload: Mapping[str, Any]) -> None:
@@ -111,8 +118,8 @@ def _check_scope(payload: Mapping[str, Any]) -> None:
     _text(purpose, "code")
     _require(purpose, "text_sha256", _hexadecimal, "hex SHA-256")
     acts = payload["acts"]
-    if not _texts(acts) or not set(acts) <= _ACTS:
-        raise VerificationError(f"artefact: acts are of {', '.join(sorted(_ACTS))}")
+    if not _texts(acts) or not set(acts) <= _ACTS or "QUERY" not in acts:
+        raise VerificationError(f"artefact: acts are QUERY and others of {', '.join(sorted(_ACTS))}")
     data = _object(payload, "data")
     items = data.get("items")
     if not isinstance(items, list) or not items:
@@ -121,9 +128,12 @@ def _check_scope(payload: Mapping[str, Any]) -> None:
         if not isinstance(item, dict) or item.get("necessity") not in {"required", "optional"}:
             raise VerificationError("artefact: an item is required or optional")
         _text(item, "id")
-    named = [item["id"] for item in items]
-    if len(set(named)) != len(named):
-        raise VerificationError("artefact: an item stands twice")
+    _refuse_twice([item["id"] for item in items], "item")
+
+
+def _refuse_twice(names: list[str], what: str) -> None:
+    if len(set(names)) != len(names):
+        raise VerificationError(f"artefact: a {what} stands twice")
 
 
 def _check_usage(payload: Mapping[str, Any]) -> None:
@@ -131,8 +141,9 @@ def _check_usage(payload: Mapping[str, Any]) -> None:
     if usage.get("mode") not in {"ONE_TIME", "PERIODIC"}:
         raise VerificationError("artefact: usage.mode is ONE_TIME or PERIODIC")
     _require(usage, "max_uses", lambda value: _count(value) and value > 0, "a number from 1 up")
-    frequency = usage.get("frequency")
-    if frequency is not None:
+    if usage["mode"] == "ONE_TIME" and usage["max_uses"] != 1:
+        raise VerificationError("artefact: a ONE_TIME consent has one use")
+    if usage["mode"] == "PERIODIC" or usage.get("frequency") is not None:
         inner = _object(usage, "frequency")
         _require(inner, "n", lambda value: _count(value) and value > 0, "a number from 1 up")
         _require(inner, "per", {"DAY", "WEEK", "MONTH"}.__contains__, "DAY, WEEK or MONTH")
@@ -151,6 +162,8 @@ def _check_capture(payload: Mapping[str, Any]) -> None:
     _require(capture, "form", {"PAPER_SEAL", "E_SIGNATURE", "PORTAL"}.__contains__, "a form of capture")
     levels = {"LENDER_ATTESTED", "AUTHORITY_VERIFIED", "CA_SIGNATURE"}
     _require(capture, "assurance", levels.__contains__, "a level of assurance")
+    mandates = {"SELF", "OWNER", "LEGAL_REPRESENTATIVE", "AGENT"}
+    _require(_object(capture, "signatory"), "mandate", mandates.__contains__, "a mandate")
     _require(capture, "evidence_sha256", _hexadecimal, "hex SHA-256")
 
 

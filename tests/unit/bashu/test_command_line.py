@@ -210,6 +210,11 @@ def test_json_carries_report_receipt_and_verdict(dev, gateway):
     assert answer["request_id"] == gateway.asked[0].request_id != ""
 
 
+def test_the_code_may_be_given_as_an_option(dev, gateway):
+    ask(dev, "query", "--code", CODE, "--purpose", "PRE_LOAN_REVIEW")
+    assert gateway.asked[0].subject.enterprise.unified_social_credit_code == CODE
+
+
 def test_a_persons_number_may_come_from_stdin(dev, gateway):
     ask(dev, "query", "-", "--person", "--purpose", "PRE_LOAN_REVIEW", stdin="11010119900307XXXX\n")
     assert gateway.asked[0].subject.person.id_number == "11010119900307XXXX"
@@ -245,6 +250,8 @@ def test_what_cannot_be_asked_ends_with_2(dev, tmp_path, monkeypatch):
     run(*QUERY, "--as", "bank-cq", code=2)
     run(*QUERY, "--dev", dev, "--as", "bank-xx", code=2)
     ask(dev, "query", CODE, code=2)
+    ask(dev, "query", "--purpose", "PRE_LOAN_REVIEW", code=2)
+    ask(dev, *QUERY, "--code", CODE, code=2)
     ask(dev, "consent", "register", tmp_path / "none.jws", code=2)
 
 

@@ -35,7 +35,7 @@ ARTEFACT = {
         "restricted_items_ack": False,
     },
     "usage": {
-        "mode": "ONE_TIME",
+        "mode": "PERIODIC",
         "max_uses": 3,
         "frequency": {"n": 1, "per": "DAY"},
         "min_interval_s": 0,
@@ -182,6 +182,19 @@ def test_an_artefact_is_read_once_signature_type_and_form_hold():
     assert str(verified.consent_id) == ARTEFACT["consent_id"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("term", {"until": "FIXED"}),
+        ("term", {"until": "LOAN_CLOSED", "plus_days": 90}),
+        ("usage", ARTEFACT["usage"] | {"mode": "ONE_TIME", "max_uses": 1, "frequency": None}),
+        ("supersedes", {"consent_id": ARTEFACT["consent_id"], "artefact_hash": "ab" * 32}),
+    ],
+)
+def test_every_form_of_the_page_is_accepted(name, value):
+    verify_artefact(_artefact(ARTEFACT | {name: value}), registrable_key(ED_KEY))
+
+
 def test_an_artefact_of_another_type_is_refused():
     for typ in ("JWT", "BASHU-CONSENT+JWS"):
         with pytest.raises(VerificationError):
@@ -210,6 +223,13 @@ def test_an_artefact_of_another_type_is_refused():
         ("data.items", [{"id": "enterprise_registration", "necessity": "maybe"}]),
         ("usage.mode", "ALWAYS"),
         ("usage.max_uses", 0),
+        ("usage.mode", "ONE_TIME"),
+        ("usage.frequency", None),
+        ("term", {"until": "EVER"}),
+        ("acts", ["EVALUATE"]),
+        ("providers", [{"region": "50", "platform_id": "chongqing", "separate_consent": True}]),
+        ("providers", [{"region": "500000", "platform_id": "chongqing", "separate_consent": True}] * 2),
+        ("capture.signatory.mandate", "FRIEND"),
         ("usage.frequency", {"n": 1, "per": "YEAR"}),
         ("retention.on_expiry", "KEEP"),
         ("notice.sha256", "cd"),
