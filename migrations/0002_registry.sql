@@ -25,6 +25,7 @@ CREATE TABLE participant (
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
     platform_ids text [] NOT NULL DEFAULT '{}',
     suspended_at timestamptz,
+    suspended_reason text,
     valid_to timestamptz,
     registered_at timestamptz NOT NULL DEFAULT bashu_now(),
     -- A regulator is an auditor with an end date.
@@ -119,6 +120,7 @@ CREATE INDEX platform_access_by_institution ON platform_access (institution);
 CREATE TABLE suspension_proposal (
     participant_id text PRIMARY KEY REFERENCES participant (participant_id),
     suspended boolean NOT NULL,
+    reason text NOT NULL,
     proposed_by text NOT NULL REFERENCES participant (participant_id),
     proposed_operator text NOT NULL,
     proposed_at timestamptz NOT NULL DEFAULT bashu_now(),
@@ -126,7 +128,8 @@ CREATE TABLE suspension_proposal (
 );
 
 -- SECURITY DEFINER: who may change a registry table need not have a right on the counter.
-CREATE FUNCTION registry_changed() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION registry_changed() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = bashu, pg_temp AS $$
 BEGIN
     UPDATE registry_version SET version = version + 1;
     RETURN NULL;
@@ -171,7 +174,7 @@ GRANT SELECT (institution, staff_number, kind, valid_from, valid_to, registered_
 TO bashu_reader;
 GRANT INSERT ON institution, participant, participant_key, participant_certificate, staff, platform, licence,
 platform_access, suspension_proposal TO bashu_gateway;
-GRANT UPDATE (suspended_at, valid_to, platform_ids) ON participant TO bashu_gateway;
+GRANT UPDATE (suspended_at, suspended_reason, valid_to, platform_ids) ON participant TO bashu_gateway;
 GRANT UPDATE (valid_to, revoked_at, compromised_at) ON participant_key TO bashu_gateway;
 GRANT UPDATE (revoked_at) ON participant_certificate TO bashu_gateway;
 GRANT UPDATE (sealed_name, kind, valid_from, valid_to, registered_by, registered_at) ON staff TO bashu_gateway;
@@ -179,5 +182,5 @@ GRANT UPDATE (name_zh, name_en, agreement_id, pia_id, state) ON platform TO bash
 GRANT UPDATE (authority, valid_from, valid_to) ON licence TO bashu_gateway;
 GRANT UPDATE (data_items, purposes, export_policy, daily_quota, valid_to, confirmed) ON platform_access
 TO bashu_gateway;
-GRANT UPDATE (suspended, proposed_by, proposed_operator, proposed_at, decided_at) ON suspension_proposal
+GRANT UPDATE (suspended, reason, proposed_by, proposed_operator, proposed_at, decided_at) ON suspension_proposal
 TO bashu_gateway;
