@@ -9,7 +9,7 @@ from typing import Final
 
 import grpc
 
-from bashu.profile import Profile, ProfileError
+from bashu.profiles import Profile, ProfileError
 from bashu.v1 import consent_pb2_grpc, credit_pb2, credit_pb2_grpc, ledger_pb2_grpc, standard_pb2_grpc
 
 _LONGEST_ANSWER: Final = 16 * 1024 * 1024  # bytes; gRPC's default of 4 MiB is under a full report with history

@@ -14,10 +14,10 @@ from uuid import UUID
 import grpc
 from google.protobuf.message import Message
 
+from bashu.bearer import TokenSource
 from bashu.channels import Stubs, open_stubs
 from bashu.errors import BashuCallError, error_of_call, error_of_status
-from bashu.profile import Profile
-from bashu.token import TokenSource
+from bashu.profiles import Profile
 from bashu.v1 import consent_pb2, credit_pb2, ledger_pb2, report_pb2, standard_pb2
 from bashu.verify import Receipt, VerifiedReceipt, VerifierKey, verify_receipt
 

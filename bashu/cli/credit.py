@@ -23,7 +23,7 @@ from bashu.cli.session import (
 )
 from bashu.cli.tables import console, facts, print_report, print_scope
 from bashu.client import DEADLINE_S, Bashu, QueryAnswer, new_request_id
-from bashu.profile import Profile
+from bashu.profiles import Profile
 from bashu.saved import await_proof, save_evidence
 from bashu.v1 import credit_pb2, ledger_pb2
 from bashu.verify import VerificationError, VerifiedReceipt, receipt_json

@@ -22,7 +22,7 @@ from bashu.cli.session import (
 )
 from bashu.cli.tables import console, facts, moment, plain
 from bashu.client import DEADLINE_S
-from bashu.profile import Profile
+from bashu.profiles import Profile
 from bashu.saved import check_inclusion_under, inclusion_json
 from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint
 

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from bashu.cli.tables import console, print_call_error
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
-from bashu.profile import Profile, ProfileError
+from bashu.profiles import Profile, ProfileError
 from bashu.verify import VerificationError
 
 DEFAULT_PROFILES: Final = (Path("bashu.toml"), Path("~/.config/bashu/bashu.toml"))

@@ -16,10 +16,10 @@ from cryptography.x509.oid import NameOID
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 
+from bashu.bearer import LIFETIME_S, RENEW_BEFORE_S, TokenSource, certificate_thumbprint
 from bashu.client import Bashu, QueryAnswer, new_request_id
 from bashu.errors import BashuCallError
-from bashu.profile import Profile, ProfileError
-from bashu.token import LIFETIME_S, RENEW_BEFORE_S, TokenSource, certificate_thumbprint
+from bashu.profiles import Profile, ProfileError
 from bashu.v1 import consent_pb2, credit_pb2, report_pb2
 from bashu.verify import VerificationError
 from tests.unit.bashu.conftest import Log

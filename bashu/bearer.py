@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from bashu.profile import Profile, ProfileError
+from bashu.profiles import Profile, ProfileError
 
 LIFETIME_S: Final = 300
 """Half of the ten minutes a gateway allows at most, so that a clock a little behind does no harm."""
