@@ -28,6 +28,7 @@ NEVER_FILLED: Final = frozenset({"removed_on", "closed_on", "cleared_on", "relea
 NOT_COMPARED: Final = frozenset({"remark", "source_unit", "source_unit_uscc"})
 """Each platform's own words about itself."""
 _LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
+_FAR_AHEAD: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ChoiceRule(StrEnum):
@@ -78,8 +79,8 @@ def ranked(item: DataItem, claims: Sequence[Claim], home_region: str | None) -> 
 
 
 def _rank(claim: Claim) -> tuple[timedelta, int, str, timedelta, str, bytes]:
-    age = datetime.max.replace(tzinfo=UTC) - (claim.as_of or _LONG_AGO)
-    fetched = datetime.max.replace(tzinfo=UTC) - (claim.fetched_at or _LONG_AGO)
+    age = _FAR_AHEAD - (claim.as_of or _LONG_AGO)
+    fetched = _FAR_AHEAD - (claim.fetched_at or _LONG_AGO)
     return age, claim.quality, claim.platform_id, fetched, claim.source_id, claim.content
 
 
@@ -91,7 +92,8 @@ def _combine(
     conflicts: list[tuple[Claim, Conflict]] = []
     anchors = set(item.anchors.values())
     # Anchors first: whether an amount fits is known only once its currency is.
-    for name in sorted((field.name for field in shown.DESCRIPTOR.fields), key=lambda name: name not in anchors):
+    set_somewhere = {field.name for claim in claims for field, _ in claim.body.ListFields()}
+    for name in sorted(set_somewhere, key=lambda name: (name not in anchors, name)):
         owner = _fill(item, shown, name, claims)
         if owner is not claims[0]:
             filled[name] = owner
@@ -123,6 +125,8 @@ def _fits(item: DataItem, shown: Message, other: Message, name: str) -> bool:
 
 def _conflict(item: DataItem, name: str, owner: Claim, claims: Sequence[Claim]) -> Conflict | None:
     if name in NOT_COMPARED:
+        return None
+    if all(claim.body.HasField(name) and getattr(claim.body, name) == getattr(owner.body, name) for claim in claims):
         return None
     shown = _comparable(item, owner.body, name)
     others = [claim for claim in claims if claim is not owner and _differs(item, shown, claim.body, name)]

@@ -65,6 +65,15 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Claims that match; every key in ``keys`` (sorted) names them, ``apart`` is what equal keys do not say."""
+
+    keys: Sequence[Key]
+    apart: Key
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """Claims about one fact; ``key`` orders the facts of an item."""
 
@@ -76,14 +85,11 @@ class Fact:
 def facts_of(item: DataItem, claims: Sequence[Claim], *, subject_key: str) -> list[Fact]:
     """Group the claims of one item into facts, in the order of their natural keys."""
     paper = DOCUMENTS.get(item.item_id)
-    groups = _key_groups(item, claims) if paper is None else _document_groups(paper, claims)
+    groups = _key_groups(item, claims) if paper is None else _document_groups(item, paper, claims)
     facts = []
-    for apart, members in groups:
-        # A paper without a number says nothing about which of several decisions it is: the numbered ones name it.
-        naming = [claim for claim in members if paper is not None and field_key(claim.body, paper.number)] or members
-        keys = sorted({natural_key(item, claim.body) for claim in naming}, key=_sortable)
-        ids = {record_id(item.item_id, subject_key, key, apart) for key in keys}
-        facts.append(Fact(record_id=min(ids), key=keys[0], claims=tuple(members)))
+    for group in groups:
+        ids = (record_id(item.item_id, subject_key, key, group.apart) for key in group.keys)
+        facts.append(Fact(record_id=min(ids), key=group.keys[0], claims=tuple(group.claims)))
     return sorted(facts, key=lambda fact: (_sortable(fact.key), fact.record_id))
 
 
@@ -100,8 +106,10 @@ def field_key(body: Message, field: str) -> str | None:
     if not body.HasField(field):
         return None
     value = getattr(body, field)
-    text = "".join(to_half_width(value.translate(_BRACKETS)).split()) if isinstance(value, str) else str(value)
-    return text or None
+    if not isinstance(value, str):
+        return str(value)
+    text = value if value.isascii() else to_half_width(value.translate(_BRACKETS))
+    return "".join(text.split()) or None
 
 
 def amount_key(text: str) -> str | Decimal:
@@ -121,7 +129,7 @@ def record_id(item_id: str, subject_key: str, key: Key, discriminator: Key = ())
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
-def _key_groups(item: DataItem, claims: Sequence[Claim]) -> list[tuple[Key, list[Claim]]]:
+def _key_groups(item: DataItem, claims: Sequence[Claim]) -> list[_Group]:
     keyed = [(natural_key(item, claim.body), claim) for claim in claims]
     ambiguous = _repeated((claim.answer, key, claim.content) for key, claim in keyed)
     groups: dict[tuple[Key, Key], list[Claim]] = defaultdict(list)
@@ -133,10 +141,10 @@ def _key_groups(item: DataItem, claims: Sequence[Claim]) -> list[tuple[Key, list
             # Two shareholders of one name, say: the key identifies nobody, so nothing is merged by it.
             apart = (claim.platform_id, hashlib.sha256(claim.content).hexdigest())
         groups[key, apart].append(claim)
-    return [(apart, members) for (_, apart), members in groups.items()]
+    return [_Group(keys=(key,), apart=apart, claims=members) for (key, apart), members in groups.items()]
 
 
-def _document_groups(paper: DocumentKey, claims: Sequence[Claim]) -> list[tuple[Key, list[Claim]]]:
+def _document_groups(item: DataItem, paper: DocumentKey, claims: Sequence[Claim]) -> list[_Group]:
     numbers = [(field_key(claim.body, paper.number), claim) for claim in claims]
     decisions = [(_decision(paper, claim.body), number, claim) for number, claim in numbers]
     # A platform that lists two papers with the same authority, day and amount says that they are two.
@@ -151,7 +159,16 @@ def _document_groups(paper: DocumentKey, claims: Sequence[Claim]) -> list[tuple[
         members = [member for cluster in touching for member in cluster[1]]
         clusters = [cluster for cluster in clusters if not cluster[0] & names]
         clusters.append((names.union(*(cluster[0] for cluster in touching)), [*members, claim]))
-    return [(_unless_numbered(names), members) for names, members in clusters]
+    return [
+        _Group(keys=_naming_keys(item, paper, members), apart=_unless_numbered(names), claims=members)
+        for names, members in clusters
+    ]
+
+
+def _naming_keys(item: DataItem, paper: DocumentKey, claims: Sequence[Claim]) -> Sequence[Key]:
+    # A paper without a number says nothing about which of several decisions it is: the numbered ones name it.
+    numbered = [claim for claim in claims if field_key(claim.body, paper.number)]
+    return sorted({natural_key(item, claim.body) for claim in numbered or claims}, key=_sortable)
 
 
 def _unless_numbered(names: set[Key]) -> Key:

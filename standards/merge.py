@@ -126,9 +126,10 @@ def _claims(
 ) -> Mapping[str, Sequence[Claim]]:
     claims: dict[str, list[Claim]] = defaultdict(list)
     for number, answer in enumerate(answers):
+        source_id = sources[_bytes(_provenance(answer))][0] if answer.records else ""
         for record in answer.records:
             claim = Claim(
-                source_id=sources[_bytes(_provenance(answer))][0],
+                source_id=source_id,
                 platform_id=answer.platform_id,
                 region=answer.region,
                 as_of=answer.as_of,
