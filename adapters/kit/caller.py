@@ -1,0 +1,106 @@
+"""One call through everything that protects both sides: pacing, bulkhead, breaker, transport, retry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from adapters.kit.failures import TRIPPING, Failure, PlatformFailureError
+from adapters.kit.pacing import Pacer, Rate
+from adapters.kit.resilience import MAX_RETRIES, Breaker, Bulkhead, RetryBudget, Ticket, with_retry
+from adapters.kit.transport import RawAnswer, Transport, TransportSettings
+
+T = TypeVar("T")
+
+FAIR_WAIT_S: Final = 1.0
+"""A caller who waited less says nothing about the platform: his deadline was short, and opens no breaker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP request; ``path`` comes with its query, percent-encoded."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one process may do to one platform at once."""
+
+    in_flight: int = 64
+    waiting: int = 512
+    rates: Mapping[str, Rate]
+
+
+class Caller:
+    """Sends idempotent calls to one platform; both platforms' interfaces have no other kind."""
+
+    def __init__(
+        self, settings: TransportSettings, limits: Limits, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
+        self._transport = Transport(settings, monotonic=monotonic)
+        self._pacer = Pacer(limits.rates, monotonic=monotonic)
+        self._bulkhead = Bulkhead(monotonic=monotonic, in_flight=limits.in_flight, waiting=limits.waiting)
+        self._breaker = Breaker(monotonic=monotonic)
+        self._budget = RetryBudget()
+
+    async def call(
+        self,
+        make: Callable[[], Call],
+        read: Callable[[RawAnswer], T],
+        *,
+        lane: str,
+        deadline: float,
+        retries: int = MAX_RETRIES,
+    ) -> T:
+        """Send what ``make`` returns and return what ``read`` makes of the answer.
+
+        ``make`` is called for every try and after pacing, so that clocks and nonces are fresh. ``lane`` is the lane
+        of pacing. Raises PlatformFailureError, from the wire or from ``read``.
+        """
+
+        async def once() -> T:
+            await self._pacer.wait(lane, deadline=deadline)
+            async with self._bulkhead.place(deadline=deadline):
+                return await self._guarded(make(), read, deadline)
+
+        return await with_retry(
+            once, budget=self._budget, deadline=deadline, monotonic=self._monotonic, retries=retries
+        )
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._transport.close()
+
+    async def _guarded(self, call: Call, read: Callable[[RawAnswer], T], deadline: float) -> T:
+        ticket = self._breaker.admit()
+        if ticket is None:
+            raise PlatformFailureError(Failure.CIRCUIT_OPEN)
+        began = self._monotonic()
+        try:
+            raw = await self._transport.send(
+                call.method, call.path, headers=call.headers, body=call.body, deadline=deadline
+            )
+            answer = read(raw)
+        except PlatformFailureError as failure:
+            self._record(ticket, failure, waited_s=self._monotonic() - began)
+            raise
+        except BaseException:
+            self._breaker.abandoned(ticket)
+            raise
+        self._breaker.succeeded(ticket)
+        return answer
+
+    def _record(self, ticket: Ticket, failure: PlatformFailureError, *, waited_s: float) -> None:
+        if failure.failure not in TRIPPING:
+            self._breaker.succeeded(ticket)
+        elif failure.failure is Failure.TIMED_OUT and waited_s < FAIR_WAIT_S:
+            self._breaker.abandoned(ticket)
+        else:
+            self._breaker.failed(ticket)
