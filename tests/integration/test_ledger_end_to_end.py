@@ -225,8 +225,11 @@ async def test_the_running_sealer_seals_what_comes_and_stops_when_told(gateway, 
 
 async def test_a_queue_longer_than_a_round_is_caught_up(gateway, sealing, mark):
     sealer = Sealer(db=sealing, signer=SIGNER, high_water=mark, pace=Pace(batch=100))
-    await append(gateway, [denied(n) for n in range(250)])
+    entries = [denied(n) for n in range(250)]
+    await append(gateway, entries)
     assert [await sealer.run_round() for _ in range(4)] == [100, 100, 50, 0]
+    sealed = await store.entries_between(gateway, 0, 250)
+    assert [entry.entry_id for entry in sealed] == [entry.entry_id for entry in entries]
     assert await findings(gateway) == []
 
 
@@ -406,13 +409,14 @@ async def test_fsck_finds_a_changed_search_column(gateway, sealer, owner):
 async def test_a_smaller_or_other_tree_than_the_marked_one_is_never_signed(gateway, sealing, sealer, mark):
     await sealed_log(gateway, sealer, 40)
     right = mark.read()
-    for wrong in (
-        type(right)(origin=right.origin, size=41, root=right.root),
-        type(right)(origin=right.origin, size=40, root=bytes(32)),
-        type(right)(origin=right.origin, size=20, root=bytes(32)),
+    for size, root, complaint in (
+        (41, right.root, "smaller"),
+        (40, bytes(32), "not the one"),
+        (20, bytes(32), "not the one"),
     ):
+        wrong = type(right)(origin=right.origin, size=size, root=root)
         mark.write(wrong)
-        with pytest.raises(BashuError) as caught:
+        with pytest.raises(BashuError, match=complaint) as caught:
             await Sealer(db=sealing, signer=SIGNER, high_water=mark).run_round()
         assert caught.value.reason is Reason.LEDGER_INCONSISTENT
         assert mark.read() == wrong
