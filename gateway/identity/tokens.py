@@ -5,10 +5,8 @@ RFC 7515 and 7519 in the strict profile of :mod:`core.jws`; certificate binding 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, TypeGuard
@@ -17,6 +15,7 @@ from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
 from core.ids import is_external_reference
 from core.jws import JwsMalformed, StrictJws, parse_compact
+from gateway.certificates import certificate_thumbprint
 from gateway.identity.model import (
     OPERATOR_ROLES,
     Caller,
@@ -192,17 +191,11 @@ class Authenticator:
             return None
         kept = self._certificates.get(pem)
         if kept is None:
-            kept = thumbprint_of_pem(pem)
+            kept = certificate_thumbprint(pem)
             if len(self._certificates) >= CERTIFICATES_KEPT:
                 self._certificates.pop(next(iter(self._certificates)))
             self._certificates[pem] = kept
         return kept
-
-
-def thumbprint_of_pem(pem: bytes) -> str:
-    """Return x5t#S256 of a certificate: unpadded base64url of the SHA-256 of its DER (RFC 8705)."""
-    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode("ascii"))).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _bearer(authorization: str | bytes | None) -> bytes:

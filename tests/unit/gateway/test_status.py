@@ -24,7 +24,9 @@ def test_every_reason_has_a_code():
 
 
 def test_reasons_equal_those_of_the_contract():
-    names = {name.removeprefix("ERROR_REASON_") for name in common_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
+    names = {name.removeprefix("ERROR_REASON_") for name in common_pb2.ErrorReason.DESCRIPTOR.values_by_name} - {
+        "UNSPECIFIED"
+    }
     assert names == {reason.value for reason in Reason}
 
 

@@ -1,0 +1,136 @@
+"""A settings file is taken whole or refused with file, key and rule."""
+
+import pytest
+
+from gateway.settings import SettingsError, load_settings, read_secret
+
+GOOD = """
+region = "CN"
+profile = "dev"
+[database]
+dsn_file = "dsn"
+[ledger]
+origin = "log.bashu.example/dev"
+signing_key = "/keys/log"
+highwater = "highwater"
+[keys]
+name_seal = "seal"
+operator_commitment = "operator"
+subject_commitment = "subject"
+[keys.commitments]
+cq-2026 = "commitment-cq"
+[platforms.chongqing]
+adapter = "chongqing"
+url = "http://127.0.0.1:1/"
+region = "500000"
+platform_kind = "PUBLIC_FINANCING_PLATFORM"
+name_zh = "重庆示例平台"
+name_en = "Chongqing sample platform"
+agreement_id = "AG-1"
+pia_id = "PIA-1"
+licence = { kind = "PUBLIC_FINANCING_PLATFORM", number = "1", authority = "x", valid_from = 2020-01-01 }
+"""
+OPERATOR = """
+[operator]
+name = "巴蜀示例征信有限公司"
+uscc = "91500000XXTT00001A"
+[operator.licence]
+kind = "ENTERPRISE_CREDIT_FILING"
+number = "1"
+authority = "PBOC Chongqing"
+valid_from = 2020-01-01
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def loading(text, **environment):
+        path = tmp_path / "gateway.toml"
+        path.write_text(text, encoding="utf-8")
+        return load_settings(path, environment=environment)
+
+    return loading
+
+
+def refusal(load, text, **environment):
+    with pytest.raises(SettingsError) as caught:
+        load(text, **environment)
+    return str(caught.value)
+
+
+def test_relative_paths_are_relative_to_the_file(load, tmp_path):
+    settings = load(GOOD)
+    assert settings.database.dsn_file == tmp_path / "dsn"
+    assert settings.keys.commitments["cq-2026"] == tmp_path / "commitment-cq"
+    assert str(settings.ledger.signing_key) == "/keys/log"
+
+
+def test_the_environment_overrides_single_values(load):
+    settings = load(GOOD, BASHU_SERVER__PORT="7000", BASHU_LEDGER__ORIGIN="log.example", PATH="/bin")
+    assert (settings.server.port, settings.ledger.origin) == (7000, "log.example")
+
+
+@pytest.mark.parametrize("name", ["BASHU_SERVER__PROT", "BASHU_SERVR", "BASHU_DATABASE__PASSWORD"])
+def test_an_unknown_key_of_the_environment_is_refused(load, name):
+    assert "unknown key" in refusal(load, GOOD, **{name: "1"})
+
+
+def test_an_unknown_key_of_the_file_is_refused_with_file_key_and_rule(load):
+    text = refusal(load, GOOD.replace('dsn_file = "dsn"', 'dsn_file = "dsn"\ndns_file = "x"'))
+    assert "gateway.toml: database.dns_file: unknown key" in text
+
+
+def test_a_missing_key_is_named(load):
+    assert "ledger.origin" in refusal(load, GOOD.replace('origin = "log.bashu.example/dev"\n', ""))
+
+
+def test_a_refusal_never_shows_the_value(load):
+    assert "hunter2" not in refusal(load, GOOD, BASHU_SERVER__PORT="hunter2")
+
+
+def test_outside_dev_no_operator_licence_is_no_start_and_the_articles_are_named(load):
+    text = refusal(load, GOOD.replace('"dev"', '"production"'))
+    assert "Art. 10" in text
+    assert "Art. 37" in text
+    assert "征信业管理条例" in text
+
+
+def test_outside_dev_an_operator_without_licence_is_no_start(load):
+    text = GOOD.replace('"dev"', '"production"') + OPERATOR.split("[operator.licence]", maxsplit=1)[0]
+    assert "Art. 37" in refusal(load, text)
+
+
+def test_with_a_licence_it_starts_outside_dev(load):
+    settings = load(GOOD.replace('profile = "dev"', 'profile = "production"') + OPERATOR)
+    assert settings.operator.licence.kind == "ENTERPRISE_CREDIT_FILING"
+
+
+def test_a_gateway_outside_the_country_does_not_start(load):
+    assert "region" in refusal(load, GOOD.replace('region = "CN"', 'region = "SG"'))
+    assert "hosted_in" in refusal(load, GOOD + '\nhosted_in = "SG"')
+
+
+def test_a_platform_without_agreement_is_refused(load):
+    assert "platforms.chongqing.agreement_id" in refusal(load, GOOD.replace('agreement_id = "AG-1"', ""))
+
+
+def test_plaintext_is_refused_beyond_loopback(load):
+    assert "loopback only" in refusal(load, GOOD, BASHU_SERVER__HOST="0.0.0.0")
+
+
+def test_half_a_tls_is_refused(load):
+    assert "mutual" in refusal(load, GOOD, BASHU_SERVER__CERTIFICATE="server.pem")
+
+
+def test_a_file_that_is_not_toml_is_named(load):
+    assert "gateway.toml: not TOML" in refusal(load, "region = ")
+
+
+def test_a_secret_others_may_read_is_refused(tmp_path):
+    secret = tmp_path / "key"
+    secret.write_bytes(b"abc\n")
+    secret.chmod(0o640)
+    with pytest.raises(SettingsError, match="others than its owner"):
+        read_secret(secret, setting="keys.name_seal")
+    secret.chmod(0o600)
+    assert read_secret(secret, setting="keys.name_seal") == b"abc"
