@@ -1,0 +1,85 @@
+"""Register an artefact: who signed it, for whom, and whether that key was good when it signed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, Protocol
+
+from consent.artefact import ParsedArtefact
+from core.errors import BashuError, Reason, Turn
+from core.jws import StrictJws
+
+ISSUED_AHEAD: Final = timedelta(seconds=10)
+"""How far an authority's clock may be ahead of the database's."""
+
+
+class AuthorityKey(Protocol):
+    """A consent authority's registered key, with one algorithm. SM2 follows by another implementation."""
+
+    @property
+    def authority(self) -> str:
+        """Participant id of the authority; artefacts name it as ``iss``."""
+
+    @property
+    def may_issue_for(self) -> str | None:
+        """The one institution it may name as requester (a lender attesting its own letters), None for any."""
+
+    @property
+    def is_compromised(self) -> bool:
+        """Tell whether it was given up for compromise before now: then it vouches for nothing new."""
+
+    def was_valid_at(self, signed_at: datetime) -> bool:
+        """Tell whether it was in its window and not revoked at ``signed_at``."""
+
+    def is_signature_of(self, jws: StrictJws) -> bool:
+        """Verify the signature under this key's own algorithm."""
+
+
+class AuthorityKeys(Protocol):
+    """Where registered authorities' keys are found, by kid."""
+
+    def find(self, kid: str) -> AuthorityKey | None:
+        """Return the key, None for one that is not registered to a consent authority or lender."""
+
+
+def verify(
+    parsed: ParsedArtefact,
+    *,
+    keys: AuthorityKeys,
+    origin: str,
+    now: datetime,
+    commitment_kids: frozenset[str],
+) -> None:
+    """Check what one artefact alone cannot tell; ``origin`` is this gateway's name in ``aud``.
+
+    Raises:
+        BashuError: ARTEFACT_UNKNOWN_KEY, ARTEFACT_SIGNATURE or ARTEFACT_MALFORMED.
+    """
+    artefact = parsed.artefact
+    key = keys.find(parsed.jws.header["kid"])
+    if key is None or key.is_compromised or not key.was_valid_at(artefact.iat):
+        _refuse(Reason.ARTEFACT_UNKNOWN_KEY, "the signing key was not valid when the artefact was issued", "kid")
+    if not key.is_signature_of(parsed.jws):
+        _refuse(Reason.ARTEFACT_SIGNATURE, "the signature does not verify under the registered key", "artefact")
+    if key.authority != artefact.issuer:
+        _refuse(Reason.ARTEFACT_SIGNATURE, "the signing key belongs to another authority than iss", "iss")
+    if key.may_issue_for not in {None, artefact.institution}:
+        _refuse(Reason.ARTEFACT_SIGNATURE, "a lender attests its own letters only", "requester.institution")
+    if origin not in artefact.audience:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: aud does not name this gateway", "aud")
+    if artefact.iat > now + ISSUED_AHEAD:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: iat is in the future", "iat")
+    if artefact.exp <= now:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: exp is past", "exp")
+    if artefact.subject.commitment_kid not in commitment_kids:
+        _refuse(
+            Reason.ARTEFACT_UNKNOWN_KEY, "the commitment key is not known to this gateway", "subject.commitment_kid"
+        )
+    if artefact.supersedes is not None:
+        _refuse(
+            Reason.ARTEFACT_MALFORMED, "artefact: supersedes is not accepted yet; revoke and grant anew", "supersedes"
+        )
+
+
+def _refuse(reason: Reason, message: str, field: str) -> NoReturn:
+    raise BashuError(reason, message, field=field, turn=Turn.CALLER)
