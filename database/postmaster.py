@@ -12,6 +12,7 @@ from typing import Final
 
 _PROC: Final = Path("/proc")
 _POLL_S: Final = 0.02
+_STATUS_LINE: Final = 7
 _GRACE_S: Final = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0))
 """Fast, immediate, kill (PostgreSQL, "Shutting Down the Server"), and how long each may take."""
 
@@ -27,6 +28,15 @@ def postmaster_pid(data: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if _works_in(pid, data) else None
+
+
+def is_ready(data: Path, pid: int) -> bool:
+    """Whether postmaster ``pid`` accepts connections: the status on line 8 of its pid file (miscadmin.h)."""
+    try:
+        lines = (data / "postmaster.pid").read_text().split("\n")
+        return lines[0] == str(pid) and lines[_STATUS_LINE].strip() == "ready"
+    except (OSError, IndexError):
+        return False
 
 
 def stop_postmaster(data: Path) -> bool:

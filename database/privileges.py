@@ -7,10 +7,10 @@ import pwd
 import shutil
 import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from database.binaries import Binaries, EmbeddedPostgresError
 
@@ -38,20 +38,28 @@ class RunAs:
 
     def run(self, command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run ``command`` to its end in ``/``, without our ``PG*`` variables, and return its output."""
-        credentials: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.uid else {}
         return subprocess.run(  # noqa: S603 - programs of one installation with arguments made here
             [*self.prefix, *command],
             capture_output=True,
             text=True,
             errors="replace",
-            stdin=subprocess.DEVNULL,
             timeout=timeout_s,
             check=False,
-            cwd="/",
-            umask=0o077,
-            env=_clean_environment(os.environ),
-            **credentials,
+            **self._surroundings(),
         )
+
+    def launch(self, command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a server that writes to ``log``, in a session of its own: Ctrl-C at our terminal is not for it."""
+        return subprocess.Popen(  # noqa: S603 - as above
+            [*self.prefix, *command], stdout=log, stderr=log, start_new_session=True, **self._surroundings()
+        )
+
+    def _surroundings(self) -> dict[str, Any]:
+        credentials: dict[str, Any] = (
+            {"user": self.uid, "group": self.gid, "extra_groups": []} if self.changes_user else {}
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return {"stdin": subprocess.DEVNULL, "cwd": "/", "umask": 0o077, "env": environment, **credentials}
 
 
 def as_we_are() -> RunAs:
@@ -132,7 +140,3 @@ def _namespaces_allowed() -> bool:
         return subprocess.run([*_NAMESPACE, "true"], capture_output=True, timeout=10, check=False).returncode == 0  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return False
-
-
-def _clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith("PG")}
