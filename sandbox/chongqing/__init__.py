@@ -1,0 +1,1 @@
+"""The simulated Chongqing platform, written from docs/platforms/chongqing.md alone."""

@@ -1,0 +1,179 @@
+"""The bodies of requests, checked for form: what fails here is answered ``1001`` (docs/platforms/chongqing.md 4-6)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sandbox.chongqing.codes import PURPOSES, Kind
+from sandbox.chongqing.reader import Element
+
+LONGEST_AUTHORISATION: Final = timedelta(days=180)
+
+_USCC: Final = re.compile(r"[0-9A-HJ-NP-RTUW-Y]{18}")
+_INSTITUTION: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+_SERIAL: Final = re.compile(r"[A-Z0-9]{1,32}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_JOB_NUMBER: Final = re.compile(r"RW[0-9A-Z]{1,30}")
+_PAGE: Final = re.compile(r"[1-9][0-9]{0,8}")
+_DAY: Final = re.compile(r"[0-9]{8}")
+_MAX_NAME: Final = 200
+_MAX_ARTEFACT: Final = 32_768
+_MAX_AUTHORISATION_NUMBER: Final = 32
+_REPEAT: Final = re.compile(r"R[1-9]$")
+_DERIVED_LSH_LENGTH: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """XY1000: an authorisation to be filed."""
+
+    subject: str
+    name: str
+    purpose: str
+    institution: str
+    kinds: frozenset[Kind]
+    last_day: date
+    artefact_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """XY1001: a question; ``authorisation`` is None under ``BGLX`` 1 and may be blank under 2 (then ``2001``)."""
+
+    subject: str
+    name: str
+    purpose: str
+    authorisation: str | None
+    last_day: date | None
+    kinds: frozenset[Kind]
+    """Empty: all that may be had."""
+    institution: str
+    enquiry_number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """XY1003: a page of a job's result."""
+
+    job_number: str
+    page: int
+
+
+def serial(head: Element) -> str:
+    """Return ``LSH``, or nothing where it is missing or of the wrong form."""
+    value = head.value("LSH")
+    return value if _SERIAL.fullmatch(value) else ""
+
+
+def filing(body: Element, *, today: date) -> Filing | None:
+    """Read the body of XY1000, None for ``1001``; ``today`` is the platform's day."""
+    kinds = _kinds(body.value("SQMK"))
+    last_day = _day(body.value("SQJZRQ"))
+    institution = body.value("CXJG")
+    formed = (
+        _subject_formed(body)
+        and _INSTITUTION.fullmatch(institution)
+        and _DIGEST.fullmatch(body.value("SQZY"))
+        and 0 < len(body.value("SQWJ")) <= _MAX_ARTEFACT
+    )
+    if not formed or not kinds or last_day is None or last_day > today + LONGEST_AUTHORISATION:
+        return None
+    return Filing(
+        subject=body.value("TYSHXYDM"),
+        name=body.value("QYMC"),
+        purpose=body.value("CXYY"),
+        institution=institution,
+        kinds=kinds,
+        last_day=last_day,
+        artefact_digest=body.value("SQZY"),
+    )
+
+
+def submission(body: Element, *, jgdm: str, lsh: str) -> Submission | None:
+    """Read the body of XY1001, None for ``1001``; blank ``CXJG`` and ``CXBH`` take their stated defaults."""
+    kinds = _kinds(body.value("CXMK"))
+    institution = body.value("CXJG") or jgdm
+    enquiry_number = body.value("CXBH") or without_repeat(lsh)
+    formed = _subject_formed(body) and _INSTITUTION.fullmatch(institution) and _SERIAL.fullmatch(enquiry_number)
+    if not formed or kinds is None or not _authorisation_formed(body):
+        return None
+    return Submission(
+        subject=body.value("TYSHXYDM"),
+        name=body.value("QYMC"),
+        purpose=body.value("CXYY"),
+        authorisation=body.value("SQSBH") if body.value("BGLX") == "2" else None,
+        last_day=_day(body.value("SQJZRQ")),
+        kinds=kinds,
+        institution=institution,
+        enquiry_number=enquiry_number,
+    )
+
+
+def job_number(body: Element) -> str | None:
+    """Read ``RWH``, None for ``1001``."""
+    value = body.value("RWH")
+    return value if _JOB_NUMBER.fullmatch(value) else None
+
+
+def page_request(body: Element) -> PageRequest | None:
+    """Read the body of XY1003, None for ``1001``."""
+    number, page = job_number(body), body.value("DQYS")
+    if number is None or not _PAGE.fullmatch(page):
+        return None
+    return PageRequest(job_number=number, page=int(page))
+
+
+def compact_day(day: date) -> str:
+    """Write a day as ``yyyyMMdd``."""
+    return f"{day:%Y%m%d}"
+
+
+def compact_time(moment: datetime) -> str:
+    """Write a moment, already in Beijing time, as ``yyyyMMddHHmmss``."""
+    return f"{moment:%Y%m%d%H%M%S}"
+
+
+def without_repeat(lsh: str) -> str:
+    """Return the LSH without the ``R1`` … ``R9`` of a repeat after expiry."""
+    return _REPEAT.sub("", lsh) if len(lsh) > _DERIVED_LSH_LENGTH else lsh
+
+
+def _authorisation_formed(body: Element) -> bool:
+    number = body.value("SQSBH")
+    match body.value("BGLX"):
+        case "1":
+            return not number
+        case "2":
+            # A blank number is 2001, not 1001 (section 9); its day then has nothing to belong to.
+            day = _day(body.value("SQJZRQ"))
+            return len(number) <= _MAX_AUTHORISATION_NUMBER and (not number or day is not None)
+        case _:
+            return False
+
+
+def _subject_formed(body: Element) -> bool:
+    return (
+        _USCC.fullmatch(body.value("TYSHXYDM")) is not None
+        and len(body.value("QYMC")) <= _MAX_NAME
+        and body.value("CXYY") in PURPOSES
+    )
+
+
+def _kinds(joined: str) -> frozenset[Kind] | None:
+    """Return the kinds, none for blank, None for one that is unknown or named twice."""
+    names = joined.split(",") if joined else []
+    if len(set(names)) != len(names) or any(name not in Kind.__members__ for name in names):
+        return None
+    return frozenset(Kind(name) for name in names)
+
+
+def _day(text: str) -> date | None:
+    if not _DAY.fullmatch(text):
+        return None
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007  # a day has no zone
+    except ValueError:
+        return None
