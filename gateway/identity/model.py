@@ -61,6 +61,18 @@ class StaffKind(StrEnum):
     BATCH = "batch"
 
 
+LICENCE_KINDS: Final = frozenset(
+    {
+        "PERSONAL_CREDIT_LICENCE",
+        "ENTERPRISE_CREDIT_FILING",
+        "RATING_FILING",
+        "PUBLIC_FINANCING_PLATFORM",
+        "FINANCIAL_LICENCE",
+    },
+)
+"""Kinds the registry's table accepts; equal to ``licence_kinds.csv`` (a test compares them)."""
+
+
 class LicenceOwner(StrEnum):
     """Who holds a licence; the gateway's own operator's stands in the settings."""
 

@@ -1,0 +1,59 @@
+"""How much a worker takes on at a time; what is more is refused at once instead of queueing."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final
+
+from core.errors import BashuError, Reason, Turn
+
+RETRY_AFTER_S: Final = 0.5
+"""A queue this long would be worked off in about that time; a client with back-off spreads from there."""
+
+
+class Places:
+    """A bounded number of places; ``with places:`` takes one or refuses."""
+
+    __slots__ = ("_most", "taken")
+
+    def __init__(self, most: int) -> None:
+        self._most: Final = most
+        self.taken = 0
+
+    def __enter__(self) -> None:
+        if self.taken >= self._most:
+            raise BashuError(
+                Reason.OVERLOADED,
+                "The gateway has as much to do as it can; try again a little later",
+                turn=Turn.CALLER,
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self.taken += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.taken -= 1
+
+
+class LoadLimit:
+    """The places of one worker, and whether it is draining.
+
+    ``work`` are calls and single queries of a stream: whoever serves a stream takes ``with load.work:`` a query.
+    ``streams`` are long-lived calls, counted apart so that idle ones do not keep work out.
+    """
+
+    def __init__(self, *, max_concurrent: int, max_streams: int) -> None:
+        self.work: Final = Places(max_concurrent)
+        self.streams: Final = Places(max_streams)
+        self.draining: Final = asyncio.Event()
+
+    def refuse_when_draining(self) -> None:
+        """Refuse new work of a worker that is going away.
+
+        Raises:
+            BashuError: DRAINING; another worker answers a retry.
+        """
+        if self.draining.is_set():
+            raise BashuError(Reason.DRAINING, "This worker is shutting down; try again", turn=Turn.CALLER)
