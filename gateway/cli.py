@@ -1,0 +1,186 @@
+"""`bashu-gateway`: the operator's command line. Exit codes: 0 done, 1 refused or a finding, 2 usage or settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Coroutine, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from core.clock import SHANGHAI
+from core.errors import BashuError
+from core.lifetime import follow_parent
+from gateway.logs import configure_logs
+from gateway.settings import Settings, SettingsError, load_settings, read_secret
+
+REFUSED: Final = 1
+USAGE: Final = 2
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="巴蜀信用互联网关 Bashu gateway: run it, migrate it, check it."
+)
+
+SettingsFile = Annotated[
+    Path, typer.Option("--settings", envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
+]
+
+
+@app.command()
+def dev(
+    *,
+    state: Annotated[Path, typer.Option(help="状态目录 State folder; made where missing.")] = Path(".dev"),
+    grpc_port: Annotated[int, typer.Option(help="gRPC 端口 Port; 0 picks a free one.", min=0, max=65535)] = 0,
+    workers: Annotated[int, typer.Option(help="工作进程数 Worker processes.", min=1, max=16)] = 1,
+    profile: Annotated[str, typer.Option(help="沙箱时延与故障 Sandbox profile: instant.")] = "instant",
+    persons: Annotated[bool, typer.Option("--persons", help="个人查询 Personal path, sandbox licence.")] = False,
+    plaintext: Annotated[bool, typer.Option("--plaintext", help="仅用于测量 No TLS, for measurements.")] = False,
+) -> None:
+    """开发环境：内嵌数据库、两个模拟平台、网关、封存进程. Everything on one machine until Ctrl-C."""
+    from database.binaries import EmbeddedPostgresError
+    from gateway.dev import DevOptions, DevStartFailed, run_dev
+
+    options = DevOptions(
+        state=state, grpc_port=grpc_port, workers=workers, profile=profile, persons=persons, plaintext=plaintext
+    )
+    with _spoken_errors(EmbeddedPostgresError, DevStartFailed):
+        _run(run_dev(options, say=lambda line: print(line, flush=True)))  # noqa: T201 - this is the terminal
+
+
+@app.command()
+def serve(settings: SettingsFile) -> None:
+    """网关：若干工作进程共用一个端口. The gateway: N workers behind one port."""
+    from gateway.serve import run_workers
+
+    with _spoken_errors():
+        configure_logs(process="supervisor")
+        _run(run_workers(settings, load_settings(settings), run=settings.parent / "run", say=typer.echo))
+
+
+@app.command()
+def sealer(settings: SettingsFile) -> None:
+    """封存进程：把已提交条目并入日志树并签署检查点. Integrates entries and signs checkpoints."""
+    from gateway.sealing import run_sealer
+
+    follow_parent()
+    with _spoken_errors():
+        configure_logs(process="sealer")
+        _run(run_sealer(load_settings(settings)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def sandbox(context: typer.Context) -> None:
+    """模拟平台（重庆、四川）. The simulated platforms; options after it are theirs (`--help` shows them)."""
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606 - our own program
+
+
+@app.command()
+def migrate(settings: SettingsFile) -> None:
+    """数据库迁移，以所有者身份. Runs the migrations as the owner; nothing else ever logs in as it."""
+    from database import migrate as run_migrations
+    from gateway.dev import MIGRATIONS
+
+    with _spoken_errors():
+        owner = load_settings(settings).database.owner_dsn_file
+        if owner is None:
+            raise SettingsError("database.owner_dsn_file is missing")
+        dsn = read_secret(owner, setting="database.owner_dsn_file").decode()
+        done = _run(run_migrations(dsn, MIGRATIONS, progress=typer.echo))
+        typer.echo(f"{len(done)} migrations run")
+
+
+@app.command("check-config")
+def check_config(settings: SettingsFile) -> None:
+    """检查设置文件. Reads the settings and says what is wrong with them."""
+    with _spoken_errors():
+        loaded = load_settings(settings)
+        typer.echo(f"ok: profile {loaded.profile}, {len(loaded.platforms)} platforms, origin {loaded.ledger.origin}")
+
+
+@app.command()
+def fsck(settings: SettingsFile) -> None:
+    """检查日志：树、检查点、不变式. Checks tree, checkpoints and invariants; one line a finding; exit 0, 1 or 2."""
+    with _spoken_errors():
+        raise typer.Exit(_run(_fsck(load_settings(settings))))
+
+
+@app.command()
+def identifier(
+    *,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="标准输入每行一个 JSON One JSON object a line.")],
+) -> None:
+    """标识核验：{kind, value} → {ok, normalised, warnings, error}. Checks identifiers, a line each."""
+    from standards.catalogue import load_standard
+    from standards.identifiers import identifier_line
+
+    if not jsonl:
+        raise typer.Exit(USAGE)
+    divisions = load_standard().divisions
+    today = datetime.now(SHANGHAI).date()
+    for line in sys.stdin.buffer:
+        if line.strip():
+            answer = identifier_line(line, divisions=divisions, today=today)
+            sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+
+
+async def _fsck(settings: Settings) -> int:
+    from database import open_database
+    from ledger.fsck import fsck as run_fsck
+    from ledger.highwater import HighWater
+    from ledger.invariants import exit_code
+    from ledger.note import parse_vkey
+    from ledger.signer import load_signer
+
+    if settings.database.reader_dsn_file is None:
+        raise SettingsError("database.reader_dsn_file is missing")
+    dsn = read_secret(settings.database.reader_dsn_file, setting="database.reader_dsn_file").decode()
+    key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
+    db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
+    findings = []
+    try:
+        async for finding in run_fsck(db, key=key, mark=HighWater(path=settings.ledger.highwater).read()):
+            findings.append(finding)
+            typer.echo(finding.line())
+    finally:
+        await db.close()
+    typer.echo(f"{len(findings)} findings")
+    return exit_code(findings)
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+@contextlib.contextmanager
+def _spoken_errors(*more: type[Exception]) -> Iterator[None]:
+    """Say what an operator can act on in one line, and leave the rest to a traceback."""
+    try:
+        yield
+    except SettingsError as error:
+        typer.echo(f"设置有误 Settings: {error}", err=True)
+        raise typer.Exit(USAGE) from error
+    except BashuError as error:
+        typer.echo(f"未能执行 Refused: {error}", err=True)
+        raise typer.Exit(REFUSED) from error
+    except more as error:
+        typer.echo(f"未能执行 Refused: {error}", err=True)
+        raise typer.Exit(REFUSED) from error
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""One query, from question to receipt, on one screen. The order is the product.
+
+    1 normalise   2 admit   3 plan   4 ask   5 check   6 merge   7 evaluate (later)   8 release   9 answer
+
+Admission makes the intent durable before a platform is asked; the release is durable before a byte leaves. A call that
+dies in between leaves an open intent, which the sweeper closes as ABANDONED: nothing here needs cleaning up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from adapters.kit.checked import check_answers
+from adapters.kit.protocol import Adapter
+from bashu.v1.common_pb2 import GatewayOperator
+from bashu.v1.credit_pb2 import QueryCreditRequest
+from bashu.v1.report_pb2 import CreditReport
+from consent.model import Scope
+from core.clock import Clock
+from core.errors import BashuError
+from core.permit import Permit, Receipt, SubjectKind
+from gateway.admission import Admissions, Admitted
+from gateway.identity.model import Caller
+from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unavailable
+from gateway.question import read_question, request_digest
+from gateway.release import Releases
+from gateway.validation import validate
+from standards.answer import ItemAnswer
+from standards.catalogue import Standard
+from standards.merge import ReportFrame, merge
+
+RELEASE_RESERVE_S: Final = 0.5
+"""Kept back from the caller's deadline for check, merge and release; a tenth of a short one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What the pipeline works with; made by the composition root."""
+
+    admissions: Admissions
+    releases: Releases
+    adapters: Mapping[str, Adapter]
+    standard: Standard
+    operator: GatewayOperator
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A released report: exactly these bytes were recorded as released."""
+
+    admitted: Admitted
+    report: bytes
+    receipt: Receipt
+
+    @property
+    def permit(self) -> Permit:
+        """The permission it was asked under."""
+        return self.admitted.permit
+
+
+async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: Caller, deadline: float) -> Answer:
+    """Answer one question; ``deadline`` is on the loop's (monotonic) clock.
+
+    Raises:
+        BashuError: every refusal and failure of the contract; a refusal is in the ledger as QUERY_DENIED by then.
+    """
+    remaining_s = deadline - time.monotonic()
+    try:
+        validate(request)
+        ask = read_question(
+            request, caller=caller, standard=engine.standard, clock=engine.clock, deadline_s=remaining_s
+        )
+    except BashuError as refused:
+        await engine.admissions.deny(caller, request_digest(request), refused)
+        raise
+    admitted = await engine.admissions.admit(ask)
+    permit = admitted.permit
+    answers = await ask_platforms(engine.adapters, permit, deadline=deadline)
+    checked = check_answers(permit, answers)
+    if nobody_answered(checked.answers):
+        await engine.releases.fail(permit, unavailable(checked.answers), platforms=outcome_lines(checked.answers))
+        raise unavailable(checked.answers)
+    report = _merged(engine, admitted, [*checked.answers, *not_asked(admitted, engine.adapters)])
+    content = report.SerializeToString(deterministic=True)
+    receipt = await engine.releases.release(
+        permit,
+        report_digest=hashlib.sha256(content).digest(),
+        request_digest=ask.request_digest,
+        platforms=outcome_lines(checked.answers),
+    )
+    return Answer(admitted=admitted, report=content, receipt=receipt)
+
+
+async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, deadline: float) -> list[ItemAnswer]:
+    """Ask every platform of the permit at once, inside the deadline; whoever does not answer is named, not waited for."""
+    reserve_s = min(RELEASE_RESERVE_S, (deadline - time.monotonic()) / 10)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(adapters[platform_id].ask(permit, items, deadline=deadline - reserve_s))
+            for platform_id, items in sorted(permit.targets.items())
+        ]
+    return [answer for task in tasks for answer in task.result()]
+
+
+def _merged(engine: Engine, admitted: Admitted, answers: list[ItemAnswer]) -> CreditReport:
+    subject = admitted.permit.subject
+    frame = ReportFrame(
+        report_id=str(uuid4()),
+        generated_at=engine.clock.now(),
+        operator=engine.operator,
+        subject_key=subject.identifier if subject.kind is SubjectKind.ENTERPRISE else admitted.subject_commitment,
+        subject_kind=subject.kind,
+        home_region=subject.home_region,
+    )
+    return merge(answers, frame=frame, standard=engine.standard)
+
+
+__all__ = ["Answer", "Engine", "Scope", "answer_query", "ask_platforms"]

@@ -1,0 +1,54 @@
+"""`bashu-gateway serve`: N workers behind one port, spawned, restarted when they die, drained when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from core.lifetime import stop_event
+from gateway.processes import Program, keep_running
+from gateway.settings import Settings
+
+WORKER_MODULE: Final = "gateway.worker"
+
+
+def reserve_port(host: str, port: int) -> socket.socket:
+    """Return a bound, never listening socket that keeps ``port`` (0: a free one) for workers with SO_REUSEPORT."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reserved = socket.socket(family, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind((host, port))
+    return reserved
+
+
+def worker_programs(
+    settings_file: Path, settings: Settings, *, port: int, run: Path, workers: int | None = None
+) -> list[Program]:
+    """Return the programs of the workers; each writes ``run/worker-N.ready`` once it serves."""
+    return [
+        Program(
+            name=f"worker-{number}",
+            module=WORKER_MODULE,
+            arguments=(
+                *("--settings", str(settings_file), "--port", str(port)),
+                *("--ready", str(run / f"worker-{number}.ready"), "--number", str(number)),
+            ),
+            environment={},
+        )
+        for number in range(workers or settings.server.workers)
+    ]
+
+
+async def run_workers(settings_file: Path, settings: Settings, *, run: Path, say: Callable[[str], None]) -> None:
+    """Run the workers until told to stop."""
+    stop = stop_event()
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with reserve_port(settings.server.host, settings.server.port) as reserved:
+        port = reserved.getsockname()[1]
+        say(f"gateway on {settings.server.host}:{port}, {settings.server.workers} workers")
+        async with asyncio.TaskGroup() as group:
+            for program in worker_programs(settings_file, settings, port=port, run=run):
+                group.create_task(keep_running(program, stop))
