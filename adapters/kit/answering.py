@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ from standards.answer import ItemAnswer
 
 COUNTERPARTY_FIELDS: Final = ("counterparty_uscc", "counterparty_name")
 """data_elements.csv: another subject's data, shown only under a related consent of that subject."""
+_ANSWERED: Final = frozenset({PlatformStatus.PLATFORM_STATUS_OK, PlatformStatus.PLATFORM_STATUS_NO_DATA})
 SHAVED_SHARE: Final = 0.05
 SHAVED_AT_MOST_S: Final = 0.25
 
@@ -82,7 +83,7 @@ async def answer_items(
     outcomes = {item: _not_asked(platform, permit, item, clock.now()) for item in items}
     wanted = frozenset(item for item, outcome in outcomes.items() if outcome is None)
     if wanted:
-        found = await _asked(platform, permit, wanted, deadline=shaved(deadline, began), clock=clock, ask=ask)
+        found = await _asked(platform, permit, wanted, deadline=deadline, clock=clock, ask=ask)
         for item in wanted:
             outcomes[item] = found.get(item) or refused(Failure.MALFORMED, "NO_OUTCOME")
     latency_ms = int((clock.monotonic() - began) * 1000)
@@ -111,6 +112,15 @@ def without_counterparties(
     return tuple(kept), withheld
 
 
+def with_privacy(outcome: Outcome, *, related: frozenset[str] = frozenset()) -> Outcome:
+    """Return an outcome without other subjects' data, and a note of how many values that were."""
+    if not any(record.HasField("financing_guarantee") for record in outcome.records):
+        return outcome
+    records, withheld = without_counterparties(outcome.records, related=related)
+    notes = (*outcome.notes, f"COUNTERPARTY_WITHHELD {withheld}") if withheld else outcome.notes
+    return replace(outcome, records=records, notes=notes)
+
+
 def _not_asked(platform: PlatformInfo, permit: Permit, item: str, now: datetime) -> Outcome | None:
     """Return why an item is not asked here, None where it is."""
     if item not in platform.items:
@@ -130,8 +140,10 @@ async def _asked(
     platform: PlatformInfo, permit: Permit, items: frozenset[str], *, deadline: float, clock: Clock, ask: AskHeld
 ) -> Mapping[str, Outcome]:
     try:
-        async with asyncio.timeout(deadline - clock.monotonic()):
-            return await ask(permit, items, deadline)
+        now = clock.monotonic()
+        # The calls' own deadlines come first: cut off from here they could not tell the breaker that nobody answered.
+        async with asyncio.timeout(deadline - now):
+            return await ask(permit, items, shaved(deadline, now))
     except PlatformFailureError as failure:
         return dict.fromkeys(items, failed(failure))
     except TimeoutError:
@@ -151,7 +163,6 @@ def _answer(
     latency_ms: int,
     mapping_version: str,
 ) -> ItemAnswer:
-    has_answered = outcome.failure is None
     return ItemAnswer(
         platform_id=platform.platform_id,
         region=platform.region,
@@ -159,7 +170,7 @@ def _answer(
         status=outcome.status,
         records=outcome.records,
         as_of=outcome.as_of,
-        fetched_at=fetched_at if has_answered else None,
+        fetched_at=fetched_at if outcome.status in _ANSWERED else None,
         latency_ms=latency_ms,
         raw_digest=outcome.raw_digest,
         source_department=outcome.source_department,

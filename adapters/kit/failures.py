@@ -15,6 +15,7 @@ class Failure(StrEnum):
     """Every way in which one call, one module or one item comes to no data."""
 
     TIMED_OUT = "TIMED_OUT"
+    NOT_ANSWERED = "NOT_ANSWERED"
     UNREACHABLE = "UNREACHABLE"
     RESET = "RESET"
     TLS = "TLS"
@@ -36,6 +37,7 @@ class Failure(StrEnum):
 
 STATUS_OF: Final[Mapping[Failure, PlatformStatus.ValueType]] = {
     Failure.TIMED_OUT: PlatformStatus.PLATFORM_STATUS_TIMEOUT,
+    Failure.NOT_ANSWERED: PlatformStatus.PLATFORM_STATUS_TIMEOUT,
     Failure.UNREACHABLE: PlatformStatus.PLATFORM_STATUS_UNAVAILABLE,
     Failure.RESET: PlatformStatus.PLATFORM_STATUS_UNAVAILABLE,
     Failure.TLS: PlatformStatus.PLATFORM_STATUS_UNAVAILABLE,
@@ -55,7 +57,8 @@ STATUS_OF: Final[Mapping[Failure, PlatformStatus.ValueType]] = {
     Failure.SKIPPED: PlatformStatus.PLATFORM_STATUS_SKIPPED,
 }
 TRIPPING: Final = frozenset({Failure.TIMED_OUT, Failure.UNREACHABLE, Failure.RESET, Failure.TLS, Failure.HTTP})
-"""Failures that say the platform is ill; a refusal or a bad answer says that it is up."""
+"""Failures that say the platform is ill. A refusal, a bad answer, or NOT_ANSWERED (the platform is up and says that a
+department behind it is not) opens no breaker."""
 
 
 class PlatformFailureError(BashuError):

@@ -1,0 +1,1 @@
+"""Adapter of the platform ``chongqing``, written from ``docs/platforms/chongqing.md`` alone."""
