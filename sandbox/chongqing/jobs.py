@@ -1,0 +1,122 @@
+"""Jobs from submit to acknowledgement (docs/platforms/chongqing.md section 6). All times here are of job age."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+
+from core.clock import SHANGHAI
+from sandbox.chongqing.codes import Kind
+from sandbox.chongqing.messages import compact_time
+from sandbox.facts import PlatformFile
+
+RESULT_KEPT: Final = timedelta(hours=2)
+DEPARTMENT_GIVEN_UP: Final = timedelta(hours=24)
+FORGOTTEN: Final = timedelta(hours=48)
+"""No serial leads to an older job, and every one of them is failed or expired."""
+_MAX_KEPT: Final = 200_000
+_MAX_RESULTS: Final = 20_000
+"""Beyond it the oldest result counts as expired, which every caller knows how to answer."""
+
+
+class State(Enum):
+    """Where a job stands."""
+
+    UNDER_WAY = auto()
+    DONE = auto()
+    FAILED = auto()
+    GONE = auto()
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One job; ``file`` is its result as frozen when it was done, None once it is deleted."""
+
+    number: str
+    jgdm: str
+    subject: str
+    kinds: frozenset[Kind]
+    submitted_at: datetime
+    file: PlatformFile | None
+    missing: frozenset[Kind] = frozenset()
+    never_ends: bool = False
+    is_acknowledged: bool = False
+
+    def state(self, now: datetime) -> State:
+        """Return the state at ``now``."""
+        age = now - self.submitted_at
+        if self.never_ends:
+            return State.FAILED if age >= DEPARTMENT_GIVEN_UP else State.UNDER_WAY
+        return State.GONE if self.file is None or age > RESULT_KEPT else State.DONE
+
+
+class JobBook:
+    """The jobs of all callers, each seen by the one that submitted it."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._results: OrderedDict[str, None] = OrderedDict()
+        self._issued = 0
+
+    def submit(
+        self, file: PlatformFile, *, jgdm: str, kinds: frozenset[Kind], missing: frozenset[Kind], now: datetime
+    ) -> Job:
+        """Take a job on; without a file that never ends it is done at once."""
+        self._prune(now)
+        job = Job(
+            number=self._number(now),
+            jgdm=jgdm,
+            subject=file.code,
+            kinds=kinds,
+            submitted_at=now,
+            file=file,
+            missing=missing,
+            never_ends=file.behaviour.job_never_ends,
+        )
+        self._jobs[job.number] = job
+        self._results[job.number] = None
+        return job
+
+    def find(self, number: str, *, jgdm: str) -> Job | None:
+        """Return that caller's job, None for one that is unknown, forgotten or another's."""
+        job = self._jobs.get(number)
+        return job if job is not None and job.jgdm == jgdm else None
+
+    def rebuild(self, job: Job, file: PlatformFile, *, missing: frozenset[Kind], now: datetime) -> None:
+        """Build a partial job again under its own number, from what is held now."""
+        job.file, job.missing, job.submitted_at, job.is_acknowledged = file, missing, now, False
+        self._results[job.number] = None
+
+    def acknowledge(self, job: Job) -> None:
+        """Delete the result."""
+        job.is_acknowledged = True
+        self._drop_result(job.number)
+
+    def _drop_result(self, number: str) -> None:
+        self._results.pop(number, None)
+        job = self._jobs.get(number)
+        if job is not None:
+            job.file = None
+
+    def _prune(self, now: datetime) -> None:
+        while self._results and self._oldest_result_is_due(now):
+            self._drop_result(next(iter(self._results)))
+        while self._jobs and self._oldest_job_is_due(now):
+            number, _ = self._jobs.popitem(last=False)
+            self._results.pop(number, None)
+
+    def _oldest_result_is_due(self, now: datetime) -> bool:
+        oldest = self._jobs[next(iter(self._results))]
+        return len(self._results) >= _MAX_RESULTS or now - oldest.submitted_at > RESULT_KEPT
+
+    def _oldest_job_is_due(self, now: datetime) -> bool:
+        oldest = next(iter(self._jobs.values()))
+        return len(self._jobs) >= _MAX_KEPT or now - oldest.submitted_at > FORGOTTEN
+
+    def _number(self, now: datetime) -> str:
+        # The time in front keeps a restart, which forgets the count, from giving a number out twice.
+        self._issued = (self._issued + 1) % 1_000_000
+        return f"RW{compact_time(now.astimezone(SHANGHAI))}{self._issued:06d}"
