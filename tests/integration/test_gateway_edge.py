@@ -92,6 +92,9 @@ class Standard(standard_pb2_grpc.StandardServiceServicer):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._refuse(request))
 
+    async def TranslateRating(self, request, context):
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the servicer's own words")
+
     async def _refuse(self, request):
         if request.code_list == "unclassified":
             raise RuntimeError("password=hunter2")
@@ -724,6 +727,15 @@ async def test_an_error_inside_a_task_group_keeps_its_reason(world):
     stub = standard_pb2_grpc.StandardServiceStub(world.channel("bank-cq"))
     call = stub.GetCodeList(standard_pb2.GetCodeListRequest(code_list="x"), metadata=world.metadata("bank-cq"))
     assert await reason_of(call) is Reason.NOT_FOUND_OR_NOT_YOURS
+
+
+async def test_a_call_that_the_servicer_aborts_is_answered_with_its_own_words(world):
+    stub = standard_pb2_grpc.StandardServiceStub(world.channel("bank-cq"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.TranslateRating(standard_pb2.TranslateRatingRequest(), metadata=world.metadata("bank-cq"))
+    assert caught.value.details() == "the servicer's own words"
+    assert world.metrics.finished["/bashu.v1.StandardService/TranslateRating", "FAILED_PRECONDITION"] == 1
+    assert not world.metrics.reasons
 
 
 async def test_an_unclassified_error_is_internal_and_says_nothing_of_itself(world, capsys):
