@@ -39,3 +39,7 @@ class Terms:
 
 
 WORKING_TERMS: Final = Terms()
+UNLIMITED_TERMS: Final = Terms(
+    by_reference={reference: Limit(longest=timedelta.max, most_uses=2**53) for reference in Reference}
+)
+"""No limit: for reading back what a policy of its time accepted."""

@@ -77,7 +77,7 @@ def verify(
         )
     if artefact.supersedes is not None:
         _refuse(
-            Reason.ARTEFACT_MALFORMED, "artefact: supersedes is not accepted yet; revoke and grant anew", "supersedes"
+            Reason.ARTEFACT_MALFORMED, "artefact: supersedes is not accepted yet: revoke, then grant anew", "supersedes"
         )
 
 

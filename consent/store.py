@@ -54,7 +54,8 @@ _EVENTS: Final = """
 SELECT revision, from_state, to_state, reason, actor, at, entry_id FROM consent_event
 WHERE consent_id = $1 ORDER BY revision"""
 _STANDING: Final = """
-SELECT entry_id FROM subject_hold WHERE commitments @> ARRAY[$1::text] AND lifted_at IS NULL ORDER BY placed_at, entry_id"""
+SELECT entry_id FROM subject_hold WHERE commitments @> ARRAY[$1::text] AND lifted_at IS NULL
+ORDER BY placed_at, entry_id"""
 _LOAN_COLUMNS: Final = (
     "institution, loan_reference, application_reference, pseudonym, commitments, opened_on, due_on, registered_at,"
     " closed_at, close_reason"

@@ -52,4 +52,6 @@ WHERE state = 'OPEN' AND loan_reference IS NOT NULL;
 
 GRANT SELECT ON intent TO bashu_gateway, bashu_reader;
 GRANT INSERT ON intent TO bashu_gateway;
-GRANT UPDATE (state, outcomes, refunded, paid, closed_at, closed_reason, closing_entry_id) ON intent TO bashu_gateway;
+GRANT UPDATE (
+    state, outcomes, refunded, paid, closed_at, closed_reason, closing_entry_id
+) ON intent TO bashu_gateway;

@@ -1,0 +1,224 @@
+"""Consents as the services use them: each change with its event, its ledger entry and the closings it causes.
+
+One transaction a change, in the lock order: hold table, consents by id, intents by key, ledger numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+from uuid import UUID
+
+from consent import registration, service
+from consent import store as consent_store
+from consent.artefact import ParsedArtefact, Vocabulary, parse_artefact
+from consent.model import Actor, ConsentEvent, ConsentFacts
+from consent.service import Change
+from core.errors import BashuError, Reason
+from database import Database, LockLost, Transaction
+from gateway import store
+from gateway.admission import RegistrySource
+from gateway.authorities import RegisteredKeys
+from gateway.entries import Entries
+from gateway.intents import OpenIntent
+from gateway.pseudonyms import Pseudonyms
+from ledger import store as ledger_store
+from ledger.model import Entry
+
+LOCK_TRIES: Final = 20
+"""Of at most 250 ms each: a hold must get its table within seconds, whatever the load."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A registered consent; ``entry_id`` is its CONSENT_REGISTERED. ``is_new`` False on a repetition."""
+
+    facts: ConsentFacts
+    parsed: ParsedArtefact
+    entry_id: UUID
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A consent after a change; ``withheld`` counts the queries under way that it stopped."""
+
+    facts: ConsentFacts
+    entry_id: UUID
+    withheld: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A consent as read: its facts, the time its state is computed for, its bytes and events in order."""
+
+    facts: ConsentFacts
+    now: datetime
+    parsed: ParsedArtefact
+    events: Sequence[ConsentEvent]
+
+
+class Consents:
+    """Registers, reads, revokes and holds consents."""
+
+    def __init__(
+        self,
+        db: Database,
+        *,
+        vocabulary: Vocabulary,
+        registry: RegistrySource,
+        pseudonyms: Pseudonyms,
+        entries: Entries,
+        audience: str,
+    ) -> None:
+        self._db = db
+        self._vocabulary = vocabulary
+        self._registry = registry
+        self._pseudonyms = pseudonyms
+        self._entries = entries
+        self._audience = audience
+
+    async def register(self, raw: bytes, *, only_for: str | None = None) -> Registered:
+        """Register a signed artefact; the same bytes again answer alike. ``only_for``: the one requester allowed.
+
+        Raises:
+            BashuError: ARTEFACT_MALFORMED, ARTEFACT_SIGNATURE, ARTEFACT_UNKNOWN_KEY, CONSENT_ID_TAKEN, or
+                CONSENT_NOT_FOUND_OR_NOT_YOURS for another institution's.
+        """
+        parsed = parse_artefact(raw, self._vocabulary)
+        if only_for is not None and parsed.artefact.institution != only_for:
+            raise BashuError(
+                Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "the artefact names another institution as requester"
+            )
+        if known := await self._known(parsed):
+            return known
+        snapshot = await self._registry.snapshot()
+        registration.verify(
+            parsed,
+            keys=RegisteredKeys(snapshot=snapshot),
+            origin=self._audience,
+            now=await consent_store.now(self._db),
+            commitment_kids=self._pseudonyms.commitment_kids,
+        )
+        stored = await retrying(lambda: self._register(parsed))
+        if stored is None:
+            known = await self._known(parsed)
+            assert known is not None
+            return known
+        return stored
+
+    async def show(self, consent_id: UUID, *, institution: str | None) -> Shown:
+        """Read a consent; ``institution`` None for whoever was already found to be its party.
+
+        Raises:
+            BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS.
+        """
+        facts = await service.get(self._db, consent_id, institution=institution)
+        raw = (await consent_store.artefacts(self._db, [consent_id]))[consent_id]
+        return Shown(
+            facts=facts,
+            now=await consent_store.now(self._db),
+            parsed=parse_artefact(raw, self._vocabulary),
+            events=await consent_store.events(self._db, consent_id),
+        )
+
+    async def revoke(self, consent_id: UUID, *, reason: str, actor: Actor, expected_revision: int = 0) -> Changed:
+        """Withdraw a consent: nothing admitted under it is released once this returned. Who may is the caller's check.
+
+        Raises:
+            BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS, REVISION_CHANGED.
+        """
+
+        def withdraw(facts: ConsentFacts, now: datetime) -> Change | None:
+            return service.revoked(
+                facts, reason=reason or "WITHDRAWN", actor=actor, now=now, expected_revision=expected_revision
+            )
+
+        return await retrying(lambda: self._take_away(consent_id, withdraw, Reason.CONSENT_REVOKED))
+
+    async def hold(self, consent_id: UUID, *, reason: str) -> Changed:
+        """Place compliance's hold on one consent; it works like a revocation until it is lifted."""
+
+        def place(facts: ConsentFacts, now: datetime) -> Change | None:
+            return service.held(facts, reason=reason, now=now)
+
+        return await retrying(lambda: self._take_away(consent_id, place, Reason.CONSENT_HELD))
+
+    async def lift(self, consent_id: UUID, *, reason: str) -> Changed:
+        """Lift one hold of compliance from a consent."""
+
+        async def once() -> Changed:
+            async with self._db.transaction() as tx:
+                facts = await service.lock_one(tx, consent_id)
+                change = service.unheld(facts, reason=reason, now=await consent_store.now(tx))
+                entry = self._entries.status(change.transition)
+                after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+                await ledger_store.append(tx, [entry])
+            return Changed(facts=after, entry_id=entry.entry_id, withheld=0)
+
+        return await retrying(once)
+
+    async def _register(self, parsed: ParsedArtefact) -> Registered | None:
+        async with self._db.transaction() as tx:
+            standing = await consent_store.standing_holds(tx, parsed.artefact.subject.commitment)
+            change = service.registered(parsed, now=await consent_store.now(tx))
+            entry = self._entries.registered(change.transition, parsed.artefact, standing=standing)
+            facts = await service.record_registration(
+                tx, change, parsed.raw, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash
+            )
+            if facts is None:
+                return None
+            await ledger_store.append(tx, [entry])
+        return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True)
+
+    async def _known(self, parsed: ParsedArtefact) -> Registered | None:
+        facts = await consent_store.find(self._db, parsed.artefact.consent_id)
+        if facts is None:
+            return None
+        if facts.artefact_hash != parsed.sha256:
+            raise BashuError(Reason.CONSENT_ID_TAKEN, "this consent id was registered with other bytes")
+        first = (await consent_store.events(self._db, facts.consent_id))[0]
+        return Registered(facts=facts, parsed=parsed, entry_id=first.entry_id, is_new=False)
+
+    async def _take_away(
+        self, consent_id: UUID, change_of: Callable[[ConsentFacts, datetime], Change | None], reason: Reason
+    ) -> Changed:
+        async with self._db.transaction() as tx:
+            facts = await service.lock_one(tx, consent_id)
+            change = change_of(facts, await consent_store.now(tx))
+            if change is None:
+                events = await consent_store.events(tx, consent_id)
+                return Changed(facts=facts, entry_id=events[-1].entry_id, withheld=0)
+            intents = await store.lock_open_of_consents(tx, [consent_id])
+            closings = await close_open(tx, self._entries, intents, reason=reason, now=change.transition.at)
+            entry = self._entries.status(change.transition)
+            after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+            await ledger_store.append(tx, [*closings, entry])
+        return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings))
+
+
+async def close_open(
+    tx: Transaction, entries: Entries, intents: Sequence[OpenIntent], *, reason: Reason, now: datetime
+) -> list[Entry]:
+    """Close locked open intents; return their RELEASE_WITHHELD entries, to be appended before one's own."""
+    closings = [
+        store.Closing(key=intent.key, reason=reason.value, entry=entries.withheld(intent, reason, ts=now))
+        for intent in intents
+    ]
+    await store.close_locked(tx, closings, reason=reason.value)
+    return [closing.entry for closing in closings]
+
+
+async def retrying(work: Callable[[], Awaitable[T]]) -> T:
+    """Do a transaction again when it lost a lock, up to :data:`LOCK_TRIES` times."""
+    for attempt in range(LOCK_TRIES - 1):
+        try:
+            return await work()
+        except LockLost:
+            await asyncio.sleep(0.005 * (attempt + 1))
+    return await work()
