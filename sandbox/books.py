@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -56,14 +56,19 @@ class Book:
     """The books of one platform; in memory, bounded, gone with the process."""
 
     def __init__(self) -> None:
-        self._enquiries: OrderedDict[str, list[Enquiry]] = OrderedDict()
+        self._enquiries: OrderedDict[tuple[str, str], list[Enquiry]] = OrderedDict()
         self._filings: OrderedDict[str, Filing] = OrderedDict()
         self._submits: deque[Submit] = deque(maxlen=LINES_KEPT)
 
     def mark(self, enquiry: Enquiry) -> bool:
-        """Write an enquiry mark unless its key has one younger than 24 h; tell whether one was written."""
-        lines = self._enquiries.setdefault(enquiry.key, [])
+        """Write an enquiry mark; tell whether it is a new one.
+
+        Where the institution's key has a mark younger than 24 h, only the kinds that it does not name yet are added to that one.
+        """
+        lines = self._enquiries.setdefault((enquiry.institution, enquiry.key), [])
         if lines and enquiry.at - lines[-1].at < MARK_TIME:
+            kinds = dict.fromkeys((*lines[-1].kinds, *enquiry.kinds))
+            lines[-1] = replace(lines[-1], kinds=tuple(kinds))
             return False
         lines.append(enquiry)
         if len(self._enquiries) > LINES_KEPT:

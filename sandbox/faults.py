@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +26,7 @@ class FaultKind(StrEnum):
     WRONG_ENCODING = "wrong_encoding"
     OVERSIZED = "oversized"
     EXTRA_ITEMS = "extra_items"
+    PARTIAL = "partial"
     MAINTENANCE = "maintenance"
     QUOTA = "quota"
 
@@ -69,14 +71,30 @@ class Faults:
         """Every fault with what is left of its count."""
         return list(self._faults)
 
-    def take(self, platform: PlatformId, subject: str | None, call: str | None = None) -> Fault | None:
-        """Return the fault that this call meets and use one of its count; None is an honest call."""
+    def take(
+        self,
+        platform: PlatformId,
+        subject: str | None,
+        call: str | None = None,
+        *,
+        shown: Container[FaultKind] = frozenset(FaultKind),
+    ) -> Fault | None:
+        """Return the fault that this call meets and use one of its count; None is an honest call.
+
+        ``shown`` are the kinds that this call can show: a count is never used up by a call that cannot.
+        """
+        return self._take(platform, subject, (None, call), shown)
+
+    def take_named(self, platform: PlatformId, subject: str | None, call: str) -> Fault | None:
+        """Do as ``take`` with faults that name this call: for the parts of a call that met the others as a whole."""
+        return self._take(platform, subject, (call,), frozenset(FaultKind))
+
+    def _take(
+        self, platform: PlatformId, subject: str | None, calls: tuple[str | None, ...], shown: Container[FaultKind]
+    ) -> Fault | None:
         for place, fault in enumerate(self._faults):
-            if (
-                fault.platform is platform
-                and fault.subject in (None, subject)
-                and (fault.call is None or fault.call == call)
-            ):
+            is_met = fault.platform is platform and fault.subject in (None, subject) and fault.call in calls
+            if is_met and fault.kind in shown:
                 self._use(place, fault)
                 return fault
         return None

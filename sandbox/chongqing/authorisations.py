@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from core.clock import SHANGHAI
-from sandbox.chongqing.codes import Fhm, Kind
+from sandbox.chongqing.codes import Fhm
 from sandbox.chongqing.messages import Filing, Submission, compact_day
 
 _MAX_KEPT: Final = 200_000
@@ -97,7 +96,7 @@ class AuthorisationBook:
         return number
 
 
-def refused(known: Authorisation | None, asked: Submission, *, kinds: AbstractSet[Kind], now: datetime) -> Fhm | None:
+def refusal(known: Authorisation | None, asked: Submission, *, now: datetime) -> Fhm | None:
     """Check a question under ``BGLX`` 2 against its authorisation, in the stated order; None: it stands."""
     if known is None:
         return Fhm.AUTHORISATION_MISSING
@@ -109,7 +108,7 @@ def refused(known: Authorisation | None, asked: Submission, *, kinds: AbstractSe
         case State.UNDER_REVIEW:
             return Fhm.AUTHORISATION_UNDER_REVIEW
         case State.IN_FORCE:
-            return None if kinds <= known.filing.kinds else Fhm.AUTHORISATION_SCOPE
+            return None if asked.kinds <= known.filing.kinds else Fhm.AUTHORISATION_SCOPE
 
 
 def _differs(filing: Filing, asked: Submission) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from core.clock import SHANGHAI
 from sandbox.chongqing.codes import Kind
+from sandbox.chongqing.groups import Group, groups
 from sandbox.chongqing.messages import compact_time
 from sandbox.facts import PlatformFile
 
@@ -18,8 +18,8 @@ DEPARTMENT_GIVEN_UP: Final = timedelta(hours=24)
 FORGOTTEN: Final = timedelta(hours=48)
 """No serial leads to an older job, and every one of them is failed or expired."""
 _MAX_KEPT: Final = 200_000
-_MAX_RESULTS: Final = 20_000
-"""Beyond it the oldest result counts as expired, which every caller knows how to answer."""
+_MAX_RESULTS: Final = 10_000
+"""Some 15 kB each. Beyond it the oldest counts as expired, which every caller knows how to answer."""
 
 
 class State(Enum):
@@ -31,18 +31,28 @@ class State(Enum):
     GONE = auto()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a job found, frozen when it was done."""
+
+    name: str
+    as_of: date
+    missing: frozenset[Kind]
+    groups: tuple[Group, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One job; ``file`` is its result as frozen when it was done, None once it is deleted."""
+    """One job; ``result`` is None once it is deleted."""
 
     number: str
     jgdm: str
     subject: str
     kinds: frozenset[Kind]
     submitted_at: datetime
-    file: PlatformFile | None
-    missing: frozenset[Kind] = frozenset()
-    never_ends: bool = False
+    result: Result | None
+    was_partial: bool
+    never_ends: bool
     is_acknowledged: bool = False
 
     def state(self, now: datetime) -> State:
@@ -50,7 +60,7 @@ class Job:
         age = now - self.submitted_at
         if self.never_ends:
             return State.FAILED if age >= DEPARTMENT_GIVEN_UP else State.UNDER_WAY
-        return State.GONE if self.file is None or age > RESULT_KEPT else State.DONE
+        return State.GONE if self.result is None or age > RESULT_KEPT else State.DONE
 
 
 class JobBook:
@@ -64,7 +74,7 @@ class JobBook:
     def submit(
         self, file: PlatformFile, *, jgdm: str, kinds: frozenset[Kind], missing: frozenset[Kind], now: datetime
     ) -> Job:
-        """Take a job on; without a file that never ends it is done at once."""
+        """Take a job on; one that does not run for ever is done at once."""
         self._prune(now)
         job = Job(
             number=self._number(now),
@@ -72,8 +82,8 @@ class JobBook:
             subject=file.code,
             kinds=kinds,
             submitted_at=now,
-            file=file,
-            missing=missing,
+            result=_found(file, kinds, missing),
+            was_partial=bool(missing),
             never_ends=file.behaviour.job_never_ends,
         )
         self._jobs[job.number] = job
@@ -87,7 +97,8 @@ class JobBook:
 
     def rebuild(self, job: Job, file: PlatformFile, *, missing: frozenset[Kind], now: datetime) -> None:
         """Build a partial job again under its own number, from what is held now."""
-        job.file, job.missing, job.submitted_at, job.is_acknowledged = file, missing, now, False
+        job.result, job.was_partial = _found(file, job.kinds, missing), bool(missing)
+        job.submitted_at, job.is_acknowledged = now, False
         self._results[job.number] = None
 
     def acknowledge(self, job: Job) -> None:
@@ -99,7 +110,7 @@ class JobBook:
         self._results.pop(number, None)
         job = self._jobs.get(number)
         if job is not None:
-            job.file = None
+            job.result = None
 
     def _prune(self, now: datetime) -> None:
         while self._results and self._oldest_result_is_due(now):
@@ -119,4 +130,10 @@ class JobBook:
     def _number(self, now: datetime) -> str:
         # The time in front keeps a restart, which forgets the count, from giving a number out twice.
         self._issued = (self._issued + 1) % 1_000_000
-        return f"RW{compact_time(now.astimezone(SHANGHAI))}{self._issued:06d}"
+        return f"RW{compact_time(now)}{self._issued:06d}"
+
+
+def _found(file: PlatformFile, kinds: frozenset[Kind], missing: frozenset[Kind]) -> Result:
+    return Result(
+        name=file.name, as_of=file.as_of.registration, missing=missing & kinds, groups=groups(file, kinds - missing)
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from core.clock import SHANGHAI
 from sandbox.chongqing.codes import PURPOSES, Kind
 from sandbox.chongqing.reader import Element
 
@@ -132,8 +133,17 @@ def compact_day(day: date) -> str:
 
 
 def compact_time(moment: datetime) -> str:
-    """Write a moment, already in Beijing time, as ``yyyyMMddHHmmss``."""
-    return f"{moment:%Y%m%d%H%M%S}"
+    """Write a moment as ``yyyyMMddHHmmss``, Beijing time."""
+    return f"{moment.astimezone(SHANGHAI):%Y%m%d%H%M%S}"
+
+
+def same_name(one: str, other: str) -> bool:
+    """Compare names after turning ``(`` ``)`` into ``（`` ``）`` and trimming spaces."""
+    return _full_width(one) == _full_width(other)
+
+
+def _full_width(name: str) -> str:
+    return name.strip().replace("(", "（").replace(")", "）")
 
 
 def without_repeat(lsh: str) -> str:

@@ -1,0 +1,146 @@
+"""From a call to the bytes of its answer, in the order of checks of docs/platforms/chongqing.md section 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from sandbox.chongqing import messages
+from sandbox.chongqing.answers import Answer, bare
+from sandbox.chongqing.codes import PATHS, Fhm, Transaction
+from sandbox.chongqing.collecting import acknowledge, fetch, poll
+from sandbox.chongqing.filing import file_authorisation
+from sandbox.chongqing.gate import Call, Gate
+from sandbox.chongqing.reader import Request, UnreadableError, read_request
+from sandbox.chongqing.signing import QM_ALGORITHM, result_signature
+from sandbox.chongqing.state import Asked, State
+from sandbox.chongqing.submitting import submit
+from sandbox.chongqing.writer import answer_bytes, body_bytes, tag
+from sandbox.credentials import SigningKey
+from sandbox.facts import PlatformId
+from sandbox.faults import FaultKind, Faults
+
+CONTENT_TYPE: Final = "application/xml; charset=GB18030"
+_SHOWN_ANYWHERE: Final = frozenset(FaultKind) - {
+    FaultKind.WRONG_SUBJECT,
+    FaultKind.WRONG_SIGNATURE,
+    FaultKind.EXTRA_ITEMS,
+    FaultKind.PARTIAL,
+}
+_SHOWN: Final = {
+    Transaction.SUBMIT: _SHOWN_ANYWHERE | {FaultKind.PARTIAL},
+    Transaction.FETCH: frozenset(FaultKind) - {FaultKind.PARTIAL},
+}
+_SECOND_QUOTA: Final = "1"
+_DAY_QUOTA: Final = "2"
+_OVERSIZE: Final = 2 * 1024 * 1024
+_UNDECODABLE: Final = b"<BZ>\xff</BZ>"
+_TRANSACTIONS: Final[dict[Transaction, Callable[[State, Asked], Answer]]] = {
+    Transaction.FILE: file_authorisation,
+    Transaction.SUBMIT: submit,
+    Transaction.POLL: poll,
+    Transaction.FETCH: fetch,
+    Transaction.ACKNOWLEDGE: acknowledge,
+}
+
+
+class Silence(Enum):
+    """A forced fault in which the platform itself says nothing."""
+
+    STALL = auto()
+    RESET = auto()
+    HTTP_500 = auto()
+
+
+_SILENCES: Final = {
+    FaultKind.STALL: Silence.STALL,
+    FaultKind.RESET: Silence.RESET,
+    FaultKind.HTTP_500: Silence.HTTP_500,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """The platform without its sockets. Every answer is made without waiting for anything."""
+
+    state: State
+    gate: Gate
+    faults: Faults
+    signing_key: SigningKey
+
+    def answer(self, call: Call) -> bytes | Silence:
+        """Return the answer's bytes, or the silence that was forced."""
+        request = _read(call)
+        transaction = PATHS.get(call.path)
+        lsh = "" if request is None else messages.serial(request.head)
+        fault = self._fault(call, request, transaction)
+        if fault in _SILENCES:
+            return _SILENCES[fault]
+        answer = self._refused(call, transaction, fault)
+        if answer is None and request is not None and transaction is not None and _fits(call, request, transaction):
+            asked = Asked(jgdm=call.jgdm, lsh=lsh, intent=call.intent, request=request, fault=fault)
+            answer = bare(Fhm.SYSTEM_ERROR) if fault is FaultKind.CODE_9999 else self._run(transaction, asked)
+        return self._written(answer or bare(Fhm.FORMAT), lsh=lsh, fault=fault)
+
+    def _refused(self, call: Call, transaction: Transaction | None, fault: FaultKind | None) -> Answer | None:
+        if fault is FaultKind.MAINTENANCE:
+            return bare(Fhm.MAINTENANCE)
+        refusal = self.gate.refused(call, now=self.state.clocks.chongqing.now())
+        if refusal is not None:
+            return bare(refusal)
+        return _over_quota(transaction) if fault is FaultKind.QUOTA else None
+
+    def _run(self, transaction: Transaction, asked: Asked) -> Answer:
+        return _TRANSACTIONS[transaction](self.state, asked)
+
+    def _fault(self, call: Call, request: Request | None, transaction: Transaction | None) -> FaultKind | None:
+        if transaction is None:
+            return None
+        subject = None
+        if request is not None:
+            job = self.state.jobs.find(request.body.value("RWH"), jgdm=call.jgdm)
+            subject = request.body.value("TYSHXYDM") or (job.subject if job is not None else None)
+        shown = _SHOWN.get(transaction, _SHOWN_ANYWHERE)
+        fault = self.faults.take(PlatformId.CHONGQING, subject, transaction, shown=shown)
+        return None if fault is None else fault.kind
+
+    def _written(self, answer: Answer, *, lsh: str, fault: FaultKind | None) -> bytes:
+        inner = answer.inner
+        if fault is FaultKind.OVERSIZED:
+            inner = (inner or "") + tag("BZ", "x" * _OVERSIZE)
+        body = None if inner is None else body_bytes(inner)
+        if fault is FaultKind.WRONG_ENCODING:
+            # Signed as it is sent, so that the reader meets the encoding and not the signature.
+            body = body_bytes(inner or "").replace(b"</BODY>", _UNDECODABLE + b"</BODY>")
+        head = [("FHM", answer.fhm.value), ("FHXX", answer.words), ("LSH", lsh)]
+        if body is not None and answer.is_signed:
+            signed = body if fault is not FaultKind.WRONG_SIGNATURE else body + b" "
+            head += [
+                ("QMBH", self.signing_key.kid),
+                ("QMSF", QM_ALGORITHM),
+                ("QM", result_signature(self.signing_key, signed)),
+            ]
+        return answer_bytes(head, body)
+
+
+def _read(call: Call) -> Request | None:
+    if call.method != "POST" or call.content_type.replace(" ", "").lower() != CONTENT_TYPE.replace(" ", "").lower():
+        return None
+    try:
+        return read_request(call.body)
+    except UnreadableError:
+        return None
+
+
+def _fits(call: Call, request: Request, transaction: Transaction) -> bool:
+    head = request.head
+    return head.value("JYDM") == transaction and head.value("JGDM") == call.jgdm and bool(messages.serial(head))
+
+
+def _over_quota(transaction: Transaction | None) -> Answer:
+    # Only submits have a day's quota; polls meet the second's alone.
+    is_submit = transaction in (Transaction.FILE, Transaction.SUBMIT)
+    inner = tag("XZLX", _DAY_QUOTA if is_submit else _SECOND_QUOTA)
+    return Answer(fhm=Fhm.QUOTA, words=Fhm.QUOTA.words, inner=inner)

@@ -1,0 +1,101 @@
+"""XY1001, submit a question (docs/platforms/chongqing.md section 6)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from sandbox import books
+from sandbox.chongqing import authorisations, messages
+from sandbox.chongqing.answers import Answer, bare
+from sandbox.chongqing.codes import PUBLIC_KINDS, Fhm, Kind
+from sandbox.chongqing.jobs import Job
+from sandbox.chongqing.messages import Submission, compact_time
+from sandbox.chongqing.serials import Serial
+from sandbox.chongqing.state import Asked, State, is_same_body
+from sandbox.chongqing.writer import tag
+from sandbox.facts import PlatformFile
+from sandbox.faults import FaultKind
+
+STUCK_FOR: Final = timedelta(seconds=60)
+"""What a job that never ends still promises, every time it is asked."""
+_TAX_KINDS: Final = frozenset({Kind.NSXY, Kind.NSSJ, Kind.QSXX, Kind.KPXX})
+
+
+def submit(state: State, asked: Asked) -> Answer:
+    """Check in the stated order: 1001, a repeated LSH, 3001, 3002, 2001, 2003, 2002, 2005, 2004."""
+    question = messages.submission(asked.request.body, jgdm=asked.jgdm, lsh=asked.lsh)
+    if question is None:
+        return bare(Fhm.FORMAT)
+    if (serial := state.serial(asked)) is not None:
+        return _submitted_before(state, asked, question, serial)
+    file = state.file_of(question.subject, name=question.name)
+    if isinstance(file, Fhm):
+        return bare(file)
+    kinds = _granted(state, asked, question)
+    if isinstance(kinds, Fhm):
+        return bare(kinds)
+    return _accepted(state, _take_on(state, asked, question, file, kinds))
+
+
+def expected_end(state: State, *, never_ends: bool) -> str:
+    """Return ``YJWCSJ`` by the platform's clock."""
+    now = state.clocks.chongqing.now()
+    return compact_time(now + STUCK_FOR if never_ends else now)
+
+
+def _granted(state: State, asked: Asked, question: Submission) -> frozenset[Kind] | Fhm:
+    """Return the kinds that the answer will hold, or the code of the refusal."""
+    if question.authorisation is None:
+        kinds = question.kinds or PUBLIC_KINDS
+        return kinds if kinds <= PUBLIC_KINDS else Fhm.AUTHORISATION_SCOPE
+    known = state.authorisations.find(question.authorisation, jgdm=asked.jgdm)
+    refusal = authorisations.refusal(known, question, now=state.clocks.chongqing.now())
+    if refusal is not None or known is None:
+        return refusal or Fhm.AUTHORISATION_MISSING
+    return question.kinds or known.filing.kinds
+
+
+def _take_on(state: State, asked: Asked, question: Submission, file: PlatformFile, kinds: frozenset[Kind]) -> Job:
+    now = state.clocks.data.aged_now()
+    job = state.jobs.submit(file, jgdm=asked.jgdm, kinds=kinds, missing=_missing(asked, kinds), now=now)
+    state.remember(asked, job.number)
+    at = state.clocks.chongqing.now()
+    state.book.submit(books.Submit(key=asked.lsh, job=job.number, subject=job.subject, at=at))
+    state.book.mark(
+        books.Enquiry(
+            key=question.enquiry_number,
+            institution=question.institution,
+            subject=job.subject,
+            purpose=question.purpose,
+            kinds=tuple(sorted(kinds)),
+            at=at,
+            evidence=asked.intent or None,
+        )
+    )
+    return job
+
+
+def _submitted_before(state: State, asked: Asked, question: Submission, serial: Serial) -> Answer:
+    if not is_same_body(serial, asked):
+        return bare(Fhm.FORMAT)
+    job = state.jobs.find(serial.result, jgdm=asked.jgdm)
+    file = state.file_of(question.subject, name="")
+    if job is None:
+        return bare(Fhm.FORMAT)
+    if job.was_partial and not isinstance(file, Fhm):
+        missing = _missing(asked, job.kinds)
+        state.jobs.rebuild(job, file, missing=missing, now=state.clocks.data.aged_now())
+    return _accepted(state, job)
+
+
+def _missing(asked: Asked, kinds: frozenset[Kind]) -> frozenset[Kind]:
+    """Return whose department does not answer when that is forced: the tax kinds, else the first kind asked."""
+    if asked.fault is not FaultKind.PARTIAL:
+        return frozenset()
+    return kinds & _TAX_KINDS or frozenset(sorted(kinds)[:1])
+
+
+def _accepted(state: State, job: Job) -> Answer:
+    inner = tag("RWH", job.number) + tag("YJWCSJ", expected_end(state, never_ends=job.never_ends))
+    return Answer(fhm=Fhm.DONE, words="受理成功", inner=inner)
