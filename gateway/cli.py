@@ -58,9 +58,11 @@ def serve(settings: SettingsFile) -> None:
     """网关：若干工作进程共用一个端口. The gateway: N workers behind one port."""
     from gateway.serve import run_workers
 
+    run = settings.parent / "run"
+    run.mkdir(mode=0o700, exist_ok=True)
     with _spoken_errors():
         configure_logs(process="supervisor")
-        _run(run_workers(settings, load_settings(settings), run=settings.parent / "run", say=typer.echo))
+        _run(run_workers(settings, load_settings(settings), run=run, say=typer.echo))
 
 
 @app.command()

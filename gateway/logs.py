@@ -24,7 +24,7 @@ def configure_logs(*, process: str) -> None:
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
-    # grpc and asyncio speak through the standard library; their tracebacks may quote values, so only warnings' first line.
+    # grpc and asyncio speak through the standard library; what they say may quote values, so only that they spoke.
     logging.basicConfig(
         level=logging.WARNING, format='{"level":"%(levelname)s","logger":"%(name)s"}', stream=sys.stderr
     )

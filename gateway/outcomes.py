@@ -8,7 +8,7 @@ from typing import Final
 from adapters.kit.protocol import Adapter
 from bashu.v1.common_pb2 import PlatformStatus
 from core.errors import BashuError, Reason, Turn
-from gateway.release import PlatformLine
+from gateway.entries import PlatformLine
 from standards.answer import ItemAnswer
 
 NOT_HELD: Final = "NOT_HELD"

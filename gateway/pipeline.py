@@ -21,7 +21,6 @@ from adapters.kit.protocol import Adapter
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.credit_pb2 import QueryCreditRequest
 from bashu.v1.report_pb2 import CreditReport
-from consent.model import Scope
 from core.clock import Clock
 from core.errors import BashuError
 from core.permit import Permit, Receipt, SubjectKind
@@ -87,7 +86,7 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     if nobody_answered(checked.answers):
         await engine.releases.fail(permit, unavailable(checked.answers), platforms=outcome_lines(checked.answers))
         raise unavailable(checked.answers)
-    report = _merged(engine, admitted, [*checked.answers, *not_asked(admitted, engine.adapters)])
+    report = _merged(engine, admitted, [*checked.answers, *_skipped(engine, admitted)])
     content = report.SerializeToString(deterministic=True)
     receipt = await engine.releases.release(
         permit,
@@ -99,7 +98,7 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
 
 
 async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, deadline: float) -> list[ItemAnswer]:
-    """Ask every platform of the permit at once, inside the deadline; whoever does not answer is named, not waited for."""
+    """Ask every platform of the permit at once, inside the deadline; who does not answer is named, not waited for."""
     reserve_s = min(RELEASE_RESERVE_S, (deadline - time.monotonic()) / 10)
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -107,6 +106,11 @@ async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, dead
             for platform_id, items in sorted(permit.targets.items())
         ]
     return [answer for task in tasks for answer in task.result()]
+
+
+def _skipped(engine: Engine, admitted: Admitted) -> list[ItemAnswer]:
+    scope = admitted.scope
+    return not_asked(scope.items, platforms=scope.platforms, targets=admitted.permit.targets, adapters=engine.adapters)
 
 
 def _merged(engine: Engine, admitted: Admitted, answers: list[ItemAnswer]) -> CreditReport:
@@ -120,6 +124,3 @@ def _merged(engine: Engine, admitted: Admitted, answers: list[ItemAnswer]) -> Cr
         home_region=subject.home_region,
     )
     return merge(answers, frame=frame, standard=engine.standard)
-
-
-__all__ = ["Answer", "Engine", "Scope", "answer_query", "ask_platforms"]

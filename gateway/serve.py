@@ -45,7 +45,6 @@ def worker_programs(
 async def run_workers(settings_file: Path, settings: Settings, *, run: Path, say: Callable[[str], None]) -> None:
     """Run the workers until told to stop."""
     stop = stop_event()
-    run.mkdir(mode=0o700, parents=True, exist_ok=True)
     with reserve_port(settings.server.host, settings.server.port) as reserved:
         port = reserved.getsockname()[1]
         say(f"gateway on {settings.server.host}:{port}, {settings.server.workers} workers")

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bashu.profile import Profile
 from rich.console import Console
 from rich.table import Table
 
 from bashu.client import Bashu, new_request_id
 from bashu.errors import BashuCallError
+from bashu.profiles import Profile
 from bashu.v1 import common_pb2, credit_pb2, report_pb2
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
@@ -100,7 +100,7 @@ async def _query_all(stack: Stack, steps: Sequence[Step]) -> list[tuple[Step, li
 
 
 async def _consented_request(bank: Bashu, authority: SigningAuthority, step: Step) -> credit_pb2.QueryCreditRequest:
-    grant = Grant(institution="bank-cq", identifier=step.code, items=ITEMS, display=step.name, max_uses=10)
+    grant = Grant(institution="bank-cq", identifier=step.code, items=ITEMS, display=step.name, max_uses=3)
     await bank.register_consent(authority.sign(grant))
     request = credit_pb2.QueryCreditRequest(
         request_id=new_request_id(),

@@ -11,6 +11,7 @@ from bashu.v1 import common_pb2, credit_pb2, credit_pb2_grpc
 from core.permit import Receipt
 from gateway.identity.model import Caller, current_caller, current_deadline
 from gateway.identity.tokens import Authenticator
+from gateway.interceptors import Context
 from gateway.load import LoadLimit
 from gateway.pipeline import Answer, Engine, answer_query
 from gateway.status import failure_of
@@ -31,7 +32,7 @@ class CreditServicer(credit_pb2_grpc.CreditServiceServicer):
         self._query_deadline_s = query_deadline_s
 
     async def QueryCredit(  # type: ignore[override]  # noqa: N802 - the twin has the same bytes; the contract's name
-        self, request: credit_pb2.QueryCreditRequest, _context: grpc.aio.ServicerContext
+        self, request: credit_pb2.QueryCreditRequest, _context: Context
     ) -> credit_pb2.QueryCreditResponseBytes:
         """Answer one question."""
         answer = await answer_query(self._engine, request, caller=current_caller(), deadline=current_deadline())

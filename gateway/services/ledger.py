@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import grpc
 import msgspec
 
 from bashu.v1 import ledger_pb2, ledger_pb2_grpc
 from core.errors import BashuError, Reason, Turn
 from database import Database
 from gateway.identity.model import Caller, Role, current_caller
+from gateway.interceptors import Context
 from ledger import proofs, store
 
 READS_EVERYTHING = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.REGULATOR})
@@ -24,7 +24,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self._vkey = vkey
 
     async def GetCheckpoint(  # noqa: N802 - the contract's name
-        self, _request: ledger_pb2.GetCheckpointRequest, _context: grpc.aio.ServicerContext
+        self, _request: ledger_pb2.GetCheckpointRequest, _context: Context
     ) -> ledger_pb2.GetCheckpointResponse:
         """Return the newest signed checkpoint."""
         signed = await store.latest_checkpoint(self._db)
@@ -37,7 +37,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         return answer
 
     async def GetEntry(  # noqa: N802
-        self, request: ledger_pb2.GetEntryRequest, _context: grpc.aio.ServicerContext
+        self, request: ledger_pb2.GetEntryRequest, _context: Context
     ) -> ledger_pb2.GetEntryResponse:
         """Return one entry that the caller may read."""
         if request.WhichOneof("key") == "leaf_index":
@@ -49,7 +49,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         return ledger_pb2.GetEntryResponse(entry=_entry(entry))
 
     async def GetInclusionProof(  # noqa: N802
-        self, request: ledger_pb2.GetInclusionProofRequest, _context: grpc.aio.ServicerContext
+        self, request: ledger_pb2.GetInclusionProofRequest, _context: Context
     ) -> ledger_pb2.GetInclusionProofResponse:
         """Return the proof that an entry is in a signed tree."""
         leaf_index = await self._leaf_index(request)
@@ -66,7 +66,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         )
 
     async def GetConsistencyProof(  # noqa: N802
-        self, request: ledger_pb2.GetConsistencyProofRequest, _context: grpc.aio.ServicerContext
+        self, request: ledger_pb2.GetConsistencyProofRequest, _context: Context
     ) -> ledger_pb2.GetConsistencyProofResponse:
         """Return the proof that a smaller tree is a prefix of a signed one."""
         proof = await proofs.consistency_proof(self._db, request.from_size, tree_size=request.to_size or None)

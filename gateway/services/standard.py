@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import grpc
-
+from adapters.kit.protocol import Adapter, PlatformInfo
 from bashu.v1 import common_pb2, standard_pb2, standard_pb2_grpc
 from core.errors import BashuError, Reason
-from gateway.platforms import PlatformRegistration
+from gateway.interceptors import Context
 from standards.catalogue import Standard
 from standards.items import DataItem
 from standards.tables import Validity
@@ -17,18 +16,18 @@ from standards.tables import Validity
 class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
     """Answers from tables that were read when the worker started."""
 
-    def __init__(self, *, standard: Standard, platforms: Mapping[str, PlatformRegistration]) -> None:
+    def __init__(self, *, standard: Standard, adapters: Mapping[str, Adapter]) -> None:
         self._standard = standard
-        self._platforms = platforms
+        self._adapters = adapters
 
     async def ListDataItems(  # noqa: N802 - the contract's name
-        self, _request: standard_pb2.ListDataItemsRequest, _context: grpc.aio.ServicerContext
+        self, _request: standard_pb2.ListDataItemsRequest, _context: Context
     ) -> standard_pb2.ListDataItemsResponse:
         """Return the dictionary of data items with their fields."""
         return standard_pb2.ListDataItemsResponse(items=[_data_item(item) for item in self._standard.items.all()])
 
     async def GetCodeList(  # noqa: N802
-        self, request: standard_pb2.GetCodeListRequest, _context: grpc.aio.ServicerContext
+        self, request: standard_pb2.GetCodeListRequest, _context: Context
     ) -> standard_pb2.GetCodeListResponse:
         """Return one code list."""
         codes = self._standard.codes.codes(request.code_list)
@@ -48,10 +47,10 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         )
 
     async def ListRatingScales(  # noqa: N802
-        self, _request: standard_pb2.ListRatingScalesRequest, _context: grpc.aio.ServicerContext
+        self, _request: standard_pb2.ListRatingScalesRequest, _context: Context
     ) -> standard_pb2.ListRatingScalesResponse:
         """Return every grade of every scale."""
-        grades = [grade for scale in self._standard.scales.scales.values() for grade in scale]
+        grades = [grade for scale in self._standard.scales.rows.values() for grade in scale]
         return standard_pb2.ListRatingScalesResponse(
             grades=[
                 standard_pb2.RatingGrade(
@@ -67,7 +66,7 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         )
 
     async def ListPurposes(  # noqa: N802
-        self, _request: standard_pb2.ListPurposesRequest, _context: grpc.aio.ServicerContext
+        self, _request: standard_pb2.ListPurposesRequest, _context: Context
     ) -> standard_pb2.ListPurposesResponse:
         """Return every purpose."""
         return standard_pb2.ListPurposesResponse(
@@ -86,11 +85,11 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         )
 
     async def ListPlatforms(  # noqa: N802
-        self, _request: standard_pb2.ListPlatformsRequest, _context: grpc.aio.ServicerContext
+        self, _request: standard_pb2.ListPlatformsRequest, _context: Context
     ) -> standard_pb2.ListPlatformsResponse:
         """Return the platforms with their coverage."""
         return standard_pb2.ListPlatformsResponse(
-            platforms=[_platform(row) for _, row in sorted(self._platforms.items())]
+            platforms=[_platform(adapter.platform) for _, adapter in sorted(self._adapters.items())]
         )
 
 
@@ -126,7 +125,7 @@ def _data_item(item: DataItem) -> standard_pb2.DataItem:
     )
 
 
-def _platform(row: PlatformRegistration) -> standard_pb2.Platform:
+def _platform(row: PlatformInfo) -> standard_pb2.Platform:
     licence = row.licence
     return standard_pb2.Platform(
         platform_id=row.platform_id,

@@ -1,0 +1,164 @@
+"""ConsentService: register, read and withdraw consents. Each party sees its own; not-found and not-yours are one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from bashu.v1 import consent_pb2, consent_pb2_grpc
+from consent.artefact import Artefact
+from consent.model import Actor, ConsentEvent, ConsentFacts, ConsentState
+from consent.state import state, state_reason
+from core.commitments import same_commitment
+from core.errors import BashuError, Reason
+from gateway.consents import Consents, Shown
+from gateway.identity.model import Caller, Role, current_caller
+from gateway.interceptors import Context
+from gateway.validation import validate
+
+CONSEQUENCES: Final = (
+    "撤回后，凭此授权不再提供任何信息；此前已放行的查询仍然有效并保留在访问记录中；信息使用机构将获知，可能影响授信办理。"
+    " From now on nothing is released under this consent. What was released before stays lawful and stays in the access"
+    " log (PIPL Art. 15). The lender is told; an application that depends on it may not go on."
+)
+_ACTORS: Final = {
+    Role.SUBJECT_AGENT: Actor.SUBJECT,
+    Role.CONSENT_AUTHORITY: Actor.AUTHORITY,
+    Role.LENDER: Actor.LENDER,
+}
+
+
+class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
+    """The first three RPCs; the others answer UNIMPLEMENTED."""
+
+    def __init__(self, *, consents: Consents) -> None:
+        self._consents = consents
+
+    async def RegisterConsent(  # noqa: N802 - the contract's name
+        self, request: consent_pb2.RegisterConsentRequest, _context: Context
+    ) -> consent_pb2.RegisterConsentResponse:
+        """Register a signed artefact; the same bytes again answer alike."""
+        validate(request)
+        caller = current_caller()
+        only_for = caller.institution if caller.role is Role.LENDER else None
+        registered = await self._consents.register(request.artefact, only_for=only_for)
+        shown = await self._consents.show(registered.facts.consent_id, institution=None)
+        return consent_pb2.RegisterConsentResponse(consent=_consent(shown), entry_id=str(registered.entry_id))
+
+    async def GetConsent(  # noqa: N802
+        self, request: consent_pb2.GetConsentRequest, _context: Context
+    ) -> consent_pb2.GetConsentResponse:
+        """Read a consent that the caller is a party of."""
+        validate(request)
+        shown = await self._mine(current_caller(), _consent_id(request.consent_id))
+        answer = consent_pb2.GetConsentResponse(consent=_consent(shown))
+        if request.with_history:
+            answer.artefact = shown.parsed.raw
+            answer.events.extend(_event(event) for event in shown.events)
+        return answer
+
+    async def RevokeConsent(  # noqa: N802
+        self, request: consent_pb2.RevokeConsentRequest, _context: Context
+    ) -> consent_pb2.RevokeConsentResponse:
+        """Withdraw a consent; once this answered, nothing is released under it."""
+        validate(request)
+        caller = current_caller()
+        consent_id = _consent_id(request.consent_id)
+        await self._mine(caller, consent_id)
+        changed = await self._consents.revoke(
+            consent_id,
+            reason=request.reason,
+            actor=_ACTORS[caller.role],
+            expected_revision=request.expected_revision,
+        )
+        shown = await self._consents.show(consent_id, institution=None)
+        return consent_pb2.RevokeConsentResponse(
+            consent=_consent(shown),
+            withheld_queries=changed.withheld,
+            entry_id=str(changed.entry_id),
+            consequences=CONSEQUENCES,
+        )
+
+    async def _mine(self, caller: Caller, consent_id: UUID) -> Shown:
+        institution = caller.institution if caller.role is Role.LENDER else None
+        shown = await self._consents.show(consent_id, institution=institution)
+        if not _is_party(caller, shown.facts):
+            raise _not_yours()
+        return shown
+
+
+def _is_party(caller: Caller, facts: ConsentFacts) -> bool:
+    match caller.role:
+        case Role.LENDER:
+            return facts.institution == caller.institution
+        case Role.CONSENT_AUTHORITY:
+            return facts.authority == caller.participant_id
+        case Role.SUBJECT_AGENT:
+            return caller.subject_commitment is not None and same_commitment(
+                facts.commitment, caller.subject_commitment
+            )
+        case _:
+            # Reviewers' views are entries of their own, which come with the compliance services.
+            return False
+
+
+def _consent_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise BashuError(Reason.MALFORMED, "consent_id is not a UUID", field="consent_id") from error
+
+
+def _not_yours() -> BashuError:
+    return BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "no such consent, or not yours")
+
+
+def _consent(shown: Shown) -> consent_pb2.Consent:
+    facts, artefact = shown.facts, shown.parsed.artefact
+    message = consent_pb2.Consent(
+        consent_id=str(facts.consent_id),
+        state=_state(state(facts, shown.now)),
+        state_reason=state_reason(facts, shown.now),
+        revision=facts.revision,
+        artefact_hash=facts.artefact_hash,
+        authority=facts.authority,
+        institution=facts.institution,
+        subject_display=facts.subject_display,
+        subject_kind=facts.subject_kind,
+        purpose=facts.purpose,
+        platform_ids=[provider.platform_id for provider in artefact.providers],
+        data_items=sorted(_item_ids(artefact)),
+        usage_mode=artefact.usage.mode.value,
+        max_uses=facts.max_uses,
+        used=facts.used,
+    )
+    _set_times(message, facts.nbf, facts.end, facts.registered_at)
+    return message
+
+
+def _item_ids(artefact: Artefact) -> list[str]:
+    return [str(item) for item in artefact.items]
+
+
+def _set_times(message: consent_pb2.Consent, start: datetime, end: datetime, registered: datetime) -> None:
+    message.not_before.FromDatetime(start)
+    message.expires_at.FromDatetime(end)
+    message.registered_at.FromDatetime(registered)
+
+
+def _event(event: ConsentEvent) -> consent_pb2.ConsentEvent:
+    message = consent_pb2.ConsentEvent(
+        revision=event.revision,
+        from_state=_state(event.from_state),
+        to_state=_state(event.to_state),
+        reason=event.reason,
+        actor=event.actor.value,
+        entry_id=str(event.entry_id),
+    )
+    message.at.FromDatetime(event.at)
+    return message
+
+
+def _state(value: ConsentState) -> consent_pb2.ConsentState.ValueType:
+    return consent_pb2.ConsentState.Value(f"CONSENT_STATE_{value.value}")

@@ -1,0 +1,292 @@
+"""One worker process: the composition root of a query. Everything it needs is made here and handed down."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from adapters.registry import load_adapters
+
+from adapters.kit.protocol import Adapter
+from bashu.v1.common_pb2 import GatewayOperator
+from bashu.v1.common_pb2 import Licence as LicenceMessage
+from consent.artefact import Vocabulary
+from consent.scope import Rulebook
+from core.clock import SystemClock
+from core.lifetime import follow_parent, stop_event
+from database import Database, check_durability, open_database
+from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
+from gateway.artefacts import Artefacts
+from gateway.consents import Consents
+from gateway.database_time import DatabaseTime
+from gateway.denials import Denials
+from gateway.entries import Entries
+from gateway.identity.admin import Administration
+from gateway.identity.model import Licence
+from gateway.identity.registry import Registry
+from gateway.identity.sealing import NameSeal
+from gateway.identity.tokens import Authenticator
+from gateway.interceptors import Deadlines, Edge
+from gateway.load import LoadLimit
+from gateway.loans import Loans
+from gateway.logs import configure_logs
+from gateway.metrics import CallMetrics
+from gateway.pipeline import Engine
+from gateway.pseudonyms import Pseudonyms
+from gateway.release import Releases
+from gateway.server import GatewayServer, Servicers, build_server
+from gateway.services.admin import AdminServicer
+from gateway.services.consent import ConsentServicer
+from gateway.services.credit import CreditServicer
+from gateway.services.ledger import LedgerServicer
+from gateway.services.loan import LoanServicer
+from gateway.services.standard import StandardServicer
+from gateway.settings import LicenceSettings, Settings, load_settings, read_secret
+from gateway.store import HOT_SETTINGS
+from gateway.sweeper import Sweeper
+from ledger.note import Signer
+from ledger.signer import load_signer
+from standards.catalogue import Standard, load_standard
+
+HOT_CONNECTIONS: Final = 4
+"""Admissions, releases, refusals and the sweeper each run one statement at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """Connections of one worker, both of the gateway's role. ``hot`` ones run the guarded statements alone."""
+
+    hot: Database
+    plain: Database
+
+
+async def run_worker(settings: Settings, *, ready: Path) -> None:
+    """Serve until told to stop, then drain."""
+    stop = stop_event()
+    pools = await _open_pools(settings)
+    try:
+        worker = _compose(settings, pools, load_standard())
+        await _serve(worker, stop, settings, ready)
+        await asyncio.gather(*(adapter.close() for adapter in worker.engine.adapters.values()))
+    finally:
+        await pools.hot.close()
+        await pools.plain.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """The parts that have a life of their own."""
+
+    engine: Engine
+    registry: Registry
+    sweeper: Sweeper
+    server: GatewayServer
+
+
+async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready: Path) -> None:
+    await worker.registry.refresh()
+    async with asyncio.TaskGroup() as group:
+        lives = [
+            group.create_task(worker.registry.run()),
+            group.create_task(worker.engine.admissions.run()),
+            group.create_task(worker.engine.releases.run()),
+            group.create_task(worker.sweeper.run()),
+        ]
+        await worker.server.start()
+        # What lives now lives long: the collector need not look at it again and again.
+        gc.freeze()
+        await asyncio.to_thread(ready.write_text, str(os.getpid()))
+        await stop.wait()
+        await worker.server.drain(settings.server.drain_s)
+        for life in lives:
+            life.cancel()
+
+
+async def _open_pools(settings: Settings) -> Pools:
+    dsn = read_secret(settings.database.dsn_file, setting="database.dsn_file").decode()
+    plain = await open_database(
+        dsn,
+        min_size=settings.database.min_connections,
+        max_size=settings.database.max_connections,
+        application_name="bashu-gateway",
+    )
+    await check_durability(plain)
+    hot = await open_database(
+        dsn,
+        min_size=HOT_CONNECTIONS,
+        max_size=HOT_CONNECTIONS,
+        application_name="bashu-gateway-hot",
+        settings=HOT_SETTINGS,
+    )
+    return Pools(hot=hot, plain=plain)
+
+
+def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
+    clock = SystemClock()
+    signer = load_signer(settings.ledger.signing_key, name=settings.ledger.origin)
+    pseudonyms = _pseudonyms(settings)
+    entries = Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms)
+    registry = Registry(pools.plain, clock=clock)
+    adapters = load_adapters(settings.platforms, standard=standard)
+    time = DatabaseTime(clock)
+    vocabulary = Vocabulary(items=standard.items, purposes=standard.purposes)
+    platforms = {
+        name: PlatformRegistration(
+            region=adapter.platform.region, items=adapter.platform.items, kind=adapter.platform.platform_kind
+        )
+        for name, adapter in adapters.items()
+    }
+    admissions = Admissions(
+        pools.hot,
+        rules=Rulebook(items=standard.items, purposes=standard.purposes, licences=standard.licences),
+        artefacts=Artefacts(vocabulary),
+        registry=registry,
+        platforms=platforms,
+        operator=OperatorLicence(licences=_operator_licences(settings)),
+        pseudonyms=pseudonyms,
+        entries=entries,
+        denials=Denials(pools.hot, entries=entries, time=time, clock=clock),
+        time=time,
+        clock=clock,
+    )
+    engine = Engine(
+        admissions=admissions,
+        releases=Releases(pools.hot, entries=entries, signer=signer, time=time),
+        adapters=adapters,
+        standard=standard,
+        operator=_operator(settings),
+        clock=clock,
+    )
+    consents = Consents(
+        pools.plain,
+        vocabulary=vocabulary,
+        registry=registry,
+        pseudonyms=pseudonyms,
+        entries=entries,
+        audience=settings.server.audience,
+    )
+    loans = Loans(pools.plain, pseudonyms=pseudonyms, entries=entries)
+    server = _server(
+        settings, pools, engine, registry=registry, consents=consents, loans=loans, signer=signer, adapters=adapters
+    )
+    return Worker(engine=engine, registry=registry, sweeper=Sweeper(pools.hot, entries=entries), server=server)
+
+
+def _server(
+    settings: Settings,
+    pools: Pools,
+    engine: Engine,
+    *,
+    registry: Registry,
+    consents: Consents,
+    loans: Loans,
+    signer: Signer,
+    adapters: Mapping[str, Adapter],
+) -> GatewayServer:
+    edge_settings = settings.server
+    authenticator = Authenticator(
+        registry, clock=engine.clock, binds_certificates=edge_settings.speaks_tls, audience=edge_settings.audience
+    )
+    load = LoadLimit(max_concurrent=edge_settings.max_concurrent, max_streams=edge_settings.max_streams)
+    edge = Edge(
+        authenticator=authenticator,
+        load=load,
+        metrics=CallMetrics(),
+        deadlines=Deadlines(
+            default_s=edge_settings.default_deadline_s,
+            max_s=edge_settings.max_deadline_s,
+            max_stream_s=edge_settings.max_stream_s,
+        ),
+        clock=engine.clock,
+    )
+    administration = Administration(
+        origin=settings.ledger.origin,
+        seal=NameSeal(_key(settings.keys.name_seal, "name_seal")),
+        operator_key=_key(settings.keys.operator_commitment, "operator_commitment"),
+    )
+    # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
+    servicers = Servicers(
+        credit=CreditServicer(  # type: ignore[abstract]
+            engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
+        ),
+        consent=ConsentServicer(consents=consents),  # type: ignore[abstract]
+        loan=LoanServicer(loans=loans, standard=engine.standard, clock=engine.clock),  # type: ignore[abstract]
+        ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey),  # type: ignore[abstract]
+        standard=StandardServicer(standard=engine.standard, adapters=adapters),  # type: ignore[abstract]
+        admin=AdminServicer(db=pools.plain, administration=administration, registry=registry),  # type: ignore[abstract]
+    )
+    return build_server(edge_settings, edge=edge, load=load, servicers=servicers)
+
+
+def _pseudonyms(settings: Settings) -> Pseudonyms:
+    keys = settings.keys
+    commitments = {kid: read_secret(path, setting=f"keys.commitments.{kid}") for kid, path in keys.commitments.items()}
+    return Pseudonyms(_key(keys.subject_commitment, "subject_commitment"), commitments)
+
+
+def _key(path: Path, name: str) -> bytes:
+    """Read a symmetric key: 32 bytes as 64 hex digits."""
+    return bytes.fromhex(read_secret(path, setting=f"keys.{name}").decode())
+
+
+def _operator(settings: Settings) -> GatewayOperator:
+    if settings.operator is None:
+        return GatewayOperator(sandbox_licence=True)
+    message = GatewayOperator(
+        name=settings.operator.name, uscc=settings.operator.uscc, sandbox_licence=settings.profile == "dev"
+    )
+    licence = settings.operator.licence
+    if licence is not None:
+        message.licence.CopyFrom(
+            LicenceMessage(
+                kind=licence.kind,
+                number=licence.number,
+                authority=licence.authority,
+                valid_from=licence.valid_from.isoformat(),
+                valid_to=licence.valid_to.isoformat() if licence.valid_to else "",
+            )
+        )
+    return message
+
+
+def _operator_licences(settings: Settings) -> tuple[Licence, ...]:
+    if settings.operator is None or settings.operator.licence is None:
+        return ()
+    return (licence_value(settings.operator.licence),)
+
+
+def licence_value(licence: LicenceSettings) -> Licence:
+    """Return a licence of the settings as the registry's value."""
+    return Licence(
+        kind=licence.kind,
+        number=licence.number,
+        authority=licence.authority,
+        valid_from=licence.valid_from,
+        valid_to=licence.valid_to,
+    )
+
+
+def main() -> None:
+    """Run one worker; started by the supervisor or the dev stack alone."""
+    parser = argparse.ArgumentParser(description="one worker of bashu-gateway serve; not for calling by hand")
+    parser.add_argument("--settings", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ready", type=Path, required=True)
+    parser.add_argument("--number", type=int, default=0)
+    arguments = parser.parse_args()
+    follow_parent()
+    configure_logs(process=f"worker-{arguments.number}")
+    settings = load_settings(arguments.settings)
+    server = settings.server.model_copy(update={"port": arguments.port})
+    uvloop.run(run_worker(settings.model_copy(update={"server": server}), ready=arguments.ready))
+
+
+if __name__ == "__main__":
+    main()
