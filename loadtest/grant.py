@@ -1,0 +1,61 @@
+"""Sign one consent as a borrower's authority would, and print it: ``python -m loadtest.grant --dev .dev …``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtest.authority import PURPOSE_TEXTS, Grant, SigningAuthority
+from loadtest.demo import ITEMS
+from loadtest.stack import read_stack
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the signed artefact; return the exit code (2: usage)."""
+    chosen = _parser().parse_args(arguments)
+    folder: Path = chosen.dev.parent if chosen.dev.is_file() else chosen.dev
+    try:
+        stack = read_stack(folder)
+    except FileNotFoundError:
+        print(f"{folder / 'dev.json'}: is the development stack running?", file=sys.stderr)
+        return 2
+    if chosen.authority not in stack.authorities:
+        print(f"no authority {chosen.authority}; there are {', '.join(sorted(stack.authorities))}", file=sys.stderr)
+        return 2
+    grant = Grant(
+        institution=chosen.institution,
+        identifier=chosen.code,
+        items=tuple(chosen.item or ITEMS),
+        display=chosen.display,
+        purpose=chosen.purpose,
+        platforms=tuple(chosen.platform or ("chongqing", "sichuan")),
+        days=chosen.days,
+        max_uses=chosen.max_uses,
+    )
+    print(SigningAuthority(stack.authorities[chosen.authority]).sign(grant).decode())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m loadtest.grant", description=__doc__)
+    parser.add_argument("--dev", type=Path, required=True, help="开发环境目录 folder of `bashu-gateway dev`")
+    parser.add_argument("--institution", required=True, help="信息使用机构 who may ask, for example bank-cq")
+    parser.add_argument("--code", required=True, help="统一社会信用代码 whose information it is")
+    parser.add_argument("--authority", default="authority-cq", help="授权服务方 who signs (default %(default)s)")
+    parser.add_argument("--item", action="append", help="数据项 data item id; repeat it; default all 15 served")
+    parser.add_argument("--platform", action="append", help="平台 platform id; repeat it; default both")
+    parser.add_argument(
+        "--purpose",
+        default="PRE_LOAN_REVIEW",
+        help=f"用途 purpose, for example {', '.join(PURPOSE_TEXTS)} (default %(default)s)",
+    )
+    parser.add_argument("--days", type=int, default=90, help="有效天数 days it lasts (default %(default)s)")
+    parser.add_argument("--max-uses", type=int, default=3, help="可用次数 uses (default %(default)s)")
+    parser.add_argument("--display", default="", help="名称 subject as shown to people")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Make one wrong request for every reason and compare: the reason, what the ledger keeps of it, what platforms saw.
+
+Each reason of the contract stands either in :data:`~loadtest.refusal_cases.CASES` or in :data:`ELSEWHERE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bashu.errors import BashuCallError
+from core.errors import Reason
+from loadtest.observation import books, ledger_reader, sealed_export
+from loadtest.refusal_cases import CASES, Case, Trail
+from loadtest.refusal_world import Attempt, World
+from loadtest.stack import Stack, dev_stack
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ANSWERED: Final = "answered"
+
+ELSEWHERE: Final = {
+    Reason.POLICY_LIMIT: "tests/unit/consent",
+    Reason.CONSENT_PAUSED: "tests/unit/consent",
+    Reason.CONSENT_SUPERSEDED: "tests/unit/consent",
+    Reason.CONSENT_HELD: "tests/unit/consent",
+    Reason.SUBJECT_FROZEN: "tests/unit/consent",
+    Reason.EVIDENCE_STALE: "tests/unit/consent",
+}
+"""Reasons that no request brings about quickly, or that have no door yet: the test that proves each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one case came to."""
+
+    case: Case
+    got: str
+    request_digest: str | None
+    moved_books: bool
+
+
+def main() -> int:
+    """Run every case on a fresh stack; return 0 where everything is as expected."""
+    with dev_stack() as stack:
+        outcomes, entries = asyncio.run(_run(stack))
+    return _print([(outcome, _differences(outcome, entries)) for outcome in outcomes])
+
+
+async def _run(stack: Stack) -> tuple[list[Outcome], list[dict[str, Any]]]:
+    world = World(stack)
+    try:
+        outcomes = [await _outcome(world, case) for case in CASES]
+    finally:
+        await world.close()
+    async with ledger_reader(stack) as db:
+        lines = await sealed_export(db)
+    leaves = (json.loads(line) for line in lines[:-1])
+    return outcomes, [json.loads(base64.b64decode(leaf["leaf"])) for leaf in leaves]
+
+
+async def _outcome(world: World, case: Case) -> Outcome:
+    try:
+        attempt = await case.prepare(world)
+    except (BashuCallError, TimeoutError) as error:
+        return Outcome(case=case, got=f"preparation: {error}", request_digest=None, moved_books=False)
+    before = await books(world.stack)
+    got = await _reason(attempt)
+    return Outcome(
+        case=case,
+        got=got,
+        request_digest=_digest(attempt),
+        moved_books=case.trail is not Trail.FAILED and await books(world.stack) != before,
+    )
+
+
+async def _reason(attempt: Attempt) -> str:
+    try:
+        await attempt.call()
+    except BashuCallError as error:
+        return error.reason
+    return ANSWERED
+
+
+def _digest(attempt: Attempt) -> str | None:
+    """Return what entries call ``request_digest``: SHA-256 of the deterministic bytes of the request."""
+    if attempt.request is None:
+        return None
+    return hashlib.sha256(attempt.request.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _differences(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    case = outcome.case
+    if outcome.got != case.reason:
+        yield outcome.got
+        return
+    if outcome.moved_books:
+        yield "a platform's books changed"
+    if outcome.request_digest is None:
+        return
+    about = [entry for entry in entries if entry.get("request_digest") == outcome.request_digest]
+    kept = Counter(
+        (entry["type"], entry["decision"]["reason"]) for entry in about if entry["type"] in {"QUERY_DENIED", "FAILED"}
+    )
+    match case.trail:
+        case Trail.NOTHING:
+            wanted = Counter[tuple[str, str]]()
+        case Trail.DENIED:
+            wanted = Counter([("QUERY_DENIED", case.reason.value)])
+        case Trail.FAILED:
+            wanted = Counter([("FAILED", case.reason.value)])
+    if kept != wanted:
+        yield f"entries {_entries_text(kept)}, not {_entries_text(wanted)}"
+
+
+def _entries_text(kept: Counter[tuple[str, str]]) -> str:
+    return ", ".join(f"{count} {kind} {reason}" for (kind, reason), count in sorted(kept.items())) or "none"
+
+
+def _print(results: Sequence[tuple[Outcome, Iterator[str]]]) -> int:
+    table = Table(title="拒绝原因 Reasons", show_lines=False)
+    for heading in ("错误请求 wrong request", "预期 expected", "得到 got", "留痕 kept", "结论"):
+        table.add_column(heading, overflow="fold")
+    different = 0
+    for outcome, found in results:
+        differences = list(found)
+        different += bool(differences)
+        verdict = "DIFFERENT" if differences else "same"
+        got = "; ".join(differences) or outcome.got
+        table.add_row(outcome.case.name, outcome.case.reason, got, _kept_text(outcome.case), verdict)
+    unproven = [*_unproven()]
+    for reason, proof in ELSEWHERE.items():
+        verdict = "DIFFERENT" if reason in unproven else "same"
+        table.add_row("暂无入口 no door yet", reason, f"由测试证明 proven by {proof}", "", verdict)
+    for reason in set(Reason) - {case.reason for case in CASES} - ELSEWHERE.keys():
+        unproven.append(reason)
+        table.add_row("", reason, "neither a case nor a test stands for it", "", "DIFFERENT")
+    console = Console(width=170)
+    console.print(table)
+    console.print(f"{len(results)} wrong requests, {different} different; {len(ELSEWHERE)} reasons proven by tests")
+    return 1 if different or unproven else 0
+
+
+def _unproven() -> Iterator[Reason]:
+    """Yield the reasons whose test does not name them."""
+    for reason, proof in ELSEWHERE.items():
+        path = ROOT / proof
+        if not path.is_file() or reason.value not in path.read_text(encoding="utf-8"):
+            yield reason
+
+
+def _kept_text(case: Case) -> str:
+    return {Trail.NOTHING: "", Trail.DENIED: "QUERY_DENIED", Trail.FAILED: "FAILED"}[case.trail]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
