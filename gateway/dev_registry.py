@@ -32,7 +32,9 @@ from standards.catalogue import Standard
 
 OPERATOR_INSTITUTION: Final = "gateway-operator"
 STAFF_NUMBERS: Final = ("0001", "0002")
-_SEED_ACTOR: Final = Actor(participant_id="dev-stack", institution=OPERATOR_INSTITUTION, role=Role.GATEWAY_ADMIN)
+_ADMIN: Final = Actor(participant_id="admin-1", institution=OPERATOR_INSTITUTION, role=Role.GATEWAY_ADMIN)
+_WITH_ADMIN: Final = frozenset({"bank-cq", "bank-sc"})
+"""Lenders with a LENDER_ADMIN, who registers their second member of staff; the first is the gateway's to register."""
 _FROM: Final = date(2026, 1, 1)
 _DAILY_QUOTA: Final = 100_000
 
@@ -60,7 +62,7 @@ class DevParticipant:
     @property
     def staff(self) -> tuple[str, ...]:
         """Staff numbers that may act for it; agents, authorities and auditors need none but have them all the same."""
-        return STAFF_NUMBERS
+        return staff_numbers(self.institution)
 
 
 def dev_participants(keys: Path, authority: DevAuthority) -> list[DevParticipant]:
@@ -97,11 +99,11 @@ async def seed_registry(
         if known.platforms.get(platform.platform_id) == platform:
             continue
         async with db.transaction() as tx:
-            await administration.register_platform(tx, platform, actor=_SEED_ACTOR)
+            await administration.register_platform(tx, platform, actor=_ADMIN)
             for lender in sorted(lenders):
                 access = _access(platform.platform_id, lender, standard)
                 if (platform.platform_id, lender) not in known.access:
-                    await administration.set_access(tx, access, actor=_SEED_ACTOR)
+                    await administration.set_access(tx, access, actor=_ADMIN)
 
 
 async def _register(tx: Transaction, administration: Administration, member: DevParticipant, known: Snapshot) -> None:
@@ -112,22 +114,28 @@ async def _register(tx: Transaction, administration: Administration, member: Dev
         keys=(NewKey(kid=member.kid, alg="ES256", jwk=json.dumps(public_jwk(key))),),
         certificates=(member.certificate.thumbprint,),
     )
-    await administration.register(tx, registration, actor=_SEED_ACTOR)
+    await administration.register(tx, registration, actor=_ADMIN)
     institution = member.institution.institution
-    for number in STAFF_NUMBERS:
-        if (institution, number) not in known.staff:
+    own_admin = Actor(participant_id=f"{institution}-admin", institution=institution, role=Role.LENDER_ADMIN)
+    is_admin = member.participant.role is Role.LENDER_ADMIN
+    for number in staff_numbers(member.institution):
+        is_own = institution in _WITH_ADMIN and number != STAFF_NUMBERS[0]
+        if (institution, number) not in known.staff and is_own == is_admin:
             staff = Staff(institution=institution, staff_number=number, kind=StaffKind.QUERY, valid_from=_FROM)
-            await administration.register_staff(tx, staff, name=f"示例员工{number}", actor=_seed_actor(institution))
+            await administration.register_staff(
+                tx, staff, name=f"示例员工{number}", actor=own_admin if is_own else _ADMIN
+            )
 
 
-def _seed_actor(institution: str) -> Actor:
-    """A lender's staff is its own to register; the seed speaks as its administrator."""
-    if institution == OPERATOR_INSTITUTION:
-        return _SEED_ACTOR
-    return Actor(participant_id="dev-stack", institution=institution, role=Role.LENDER_ADMIN)
+def staff_numbers(institution: Institution) -> tuple[str, ...]:
+    """Return the staff numbers of an institution; a lender without an administrator of its own has one."""
+    is_lender = institution.kind is not InstitutionKind.NONE
+    return STAFF_NUMBERS if not is_lender or institution.institution in _WITH_ADMIN else STAFF_NUMBERS[:1]
 
 
 def _cast() -> Iterator[tuple[Participant, Institution]]:
+    operator = Institution(institution=OPERATOR_INSTITUTION, kind=InstitutionKind.NONE, name="沙箱网关运营方")
+    yield _participant("admin-1", Role.GATEWAY_ADMIN, operator), operator
     for name, title in (("bank-cq", "重庆示例银行"), ("bank-sc", "四川示例银行")):
         bank = Institution(institution=name, kind=InstitutionKind.BANK, name=title, licences=(_LENDER_LICENCE,))
         yield _participant(name, Role.LENDER, bank), bank
@@ -138,8 +146,6 @@ def _cast() -> Iterator[tuple[Participant, Institution]]:
             institution=name, kind=InstitutionKind.BANK, name=f"示例银行{number}号", licences=(_LENDER_LICENCE,)
         )
         yield _participant(name, Role.LENDER, lender), lender
-    operator = Institution(institution=OPERATOR_INSTITUTION, kind=InstitutionKind.NONE, name="沙箱网关运营方")
-    yield _participant("admin-1", Role.GATEWAY_ADMIN, operator), operator
     for name, role in (
         ("officer-1", Role.COMPLIANCE),
         ("officer-2", Role.COMPLIANCE),

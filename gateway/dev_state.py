@@ -52,7 +52,7 @@ class DevState:
         """The file of a symmetric key (32 bytes), made where missing."""
         path = self.root / "keys" / f"{name}.key"
         if not path.exists():
-            write_secret(path, secrets.token_hex(16).encode())
+            write_secret(path, secrets.token_hex(32).encode())
         return path
 
     def commitment_key(self, authority: str) -> Path:
