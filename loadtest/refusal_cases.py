@@ -24,6 +24,8 @@ PERSON: Final = "513401190412319984"
 PERSON_ITEM: Final = "administrative_penalty"
 WRONG_CHECK_DIGIT: Final = "91500105XXTT00018N"
 SLOW_DEADLINE_S: Final = 3.0
+MOST_RESENDS: Final = 3
+"""How often one request may ask for everything again (contract: Repeats)."""
 
 
 Prepare = Callable[[World], Awaitable[Attempt]]
@@ -216,6 +218,15 @@ async def _same_id_other_request(world: World) -> Attempt:
     return world.ask(consent_id, request_id=request_id, application_reference="ANOTHER")
 
 
+async def _sent_again_too_often(world: World) -> Attempt:
+    request = question(SUBJECT, await world.grant())
+    await world.send(request).call()
+    request.resend_all = True
+    for _ in range(MOST_RESENDS):
+        await world.send(request).call()
+    return world.send(request)
+
+
 async def _slow(world: World) -> Attempt:
     consent_id = await world.grant(SLOW_SUBJECT, items=(SLOW_ITEM,))
     request = question(SLOW_SUBJECT, consent_id, regions=["510000"])
@@ -342,6 +353,7 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.CONSENT_EXHAUSTED, "次数用尽 one use, asked twice", _exhausted),
     (Reason.FREQUENCY_EXCEEDED, "超出频次 once a day, asked twice", _too_often),
     (Reason.IDEMPOTENCY_CONFLICT, "请求号重用 used request id, other request", _same_id_other_request),
+    (Reason.RATE_LIMITED, "第四次要求全部重发 everything again, a fourth time", _sent_again_too_often),
     (Reason.IN_PROGRESS, "首次查询进行中 first attempt under way", _under_way),
 )
 _FAILED: Final[tuple[_Row, ...]] = ((Reason.PLATFORMS_UNAVAILABLE, "平台均未答复 no platform answers", _slow),)

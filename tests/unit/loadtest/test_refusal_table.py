@@ -1,0 +1,68 @@
+"""`make refusals` leaves no reason of the contract out, and says of none what is no longer so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import Reason
+from loadtest.refusal_cases import CASES, Case, Trail
+from loadtest.refusal_world import World
+from loadtest.refusals import ELSEWHERE, NOT_GIVEN, Outcome, _differences
+
+ROOT = Path(__file__).resolve().parents[3]
+GIVERS = ("adapters", "consent", "database", "gateway", "ledger", "standards")
+MAPPING_OF_ALL = ROOT / "gateway" / "status.py"
+DIGEST = "ab" * 32
+
+
+def test_every_reason_of_the_contract_stands_in_exactly_one_place() -> None:
+    requested = {case.reason for case in CASES}
+    assert requested | ELSEWHERE.keys() | NOT_GIVEN == set(Reason)
+    assert not requested & ELSEWHERE.keys()
+    assert not requested & NOT_GIVEN
+    assert not ELSEWHERE.keys() & NOT_GIVEN
+
+
+@pytest.mark.parametrize(("reason", "proof"), ELSEWHERE.items())
+def test_the_test_said_to_prove_a_reason_names_it(reason: Reason, proof: str) -> None:
+    assert reason.value in (ROOT / proof).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("reason", sorted(NOT_GIVEN))
+def test_nothing_gives_the_reasons_that_are_said_not_to_be_served(reason: Reason) -> None:
+    sources = (path for package in GIVERS for path in (ROOT / package).rglob("*.py") if path != MAPPING_OF_ALL)
+    assert [path for path in sources if f"Reason.{reason.value}" in path.read_text(encoding="utf-8")] == []
+
+
+async def prepare_nothing(_world: World) -> None:
+    return None
+
+
+def outcome(*, got: str = "SCOPE_EXCEEDED", moved_books: bool = False) -> Outcome:
+    case = Case(name="x", reason=Reason.SCOPE_EXCEEDED, prepare=prepare_nothing, trail=Trail.DENIED)  # type: ignore[arg-type]
+    return Outcome(case=case, got=got, request_digest=DIGEST, moved_books=moved_books)
+
+
+def denied(reason: str = "SCOPE_EXCEEDED") -> dict[str, object]:
+    return {"type": "QUERY_DENIED", "request_digest": DIGEST, "decision": {"reason": reason}}
+
+
+def test_the_right_reason_with_one_entry_and_quiet_books_is_the_same() -> None:
+    assert list(_differences(outcome(), [denied(), {"type": "RELEASE", "request_digest": "other"}])) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "entries"),
+    [
+        (outcome(got="answered"), [denied()]),
+        (outcome(moved_books=True), [denied()]),
+        (outcome(), []),
+        (outcome(), [denied(), denied()]),
+        (outcome(), [denied("PURPOSE_MISMATCH")]),
+    ],
+    ids=["another answer", "a platform was asked", "no entry", "two entries", "an entry with another reason"],
+)
+def test_anything_else_is_different(seen: Outcome, entries: list[dict[str, object]]) -> None:
+    assert len(list(_differences(seen, entries))) == 1
