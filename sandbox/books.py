@@ -63,7 +63,7 @@ class Book:
     def mark(self, enquiry: Enquiry) -> bool:
         """Write an enquiry mark; tell whether it is a new one.
 
-        Where the institution's key has a mark younger than 24 h, only the kinds that it does not name yet are added to that one.
+        Where the institution's key has a mark younger than 24 h, only kinds that it does not name yet are added to it.
         """
         lines = self._enquiries.setdefault((enquiry.institution, enquiry.key), [])
         if lines and enquiry.at - lines[-1].at < MARK_TIME:

@@ -80,9 +80,9 @@ def open_credentials(state: Path) -> Credentials:
     signing = _ec_key(folder / "chongqing_signing_key.pem")
     envelope = _rsa_key(envelope_file)
     keys_file = state / "chongqing_keys.json"
-    _write(keys_file, msgspec.json.encode(_jwk_set(signing)))
+    write_private(keys_file, msgspec.json.encode(_jwk_set(signing)))
     public_file = folder / "sichuan_public_key.pem"
-    _write(public_file, _public_pem(envelope.public_key()))
+    write_private(public_file, _public_pem(envelope.public_key()))
     return Credentials(
         chongqing=_document(chongqing_file, ChongqingCredentials(jgdm=GATEWAY_JGDM, secret=secrets.token_urlsafe(32))),
         signing_key=SigningKey(kid=SIGNING_KEY_ID, private_key=signing),
@@ -109,13 +109,13 @@ _Document = TypeVar("_Document", ChongqingCredentials, SichuanCredentials)
 
 def _document(file: Path, fresh: _Document) -> _Document:
     if not file.exists():
-        _write(file, msgspec.json.encode(fresh))
+        write_private(file, msgspec.json.encode(fresh))
     return msgspec.json.decode(file.read_bytes(), type=type(fresh))
 
 
 def _ec_key(file: Path) -> ec.EllipticCurvePrivateKey:
     if not file.exists():
-        _write(file, _private_pem(ec.generate_private_key(ec.SECP256R1())))
+        write_private(file, _private_pem(ec.generate_private_key(ec.SECP256R1())))
     key = serialization.load_pem_private_key(file.read_bytes(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
@@ -123,7 +123,7 @@ def _ec_key(file: Path) -> ec.EllipticCurvePrivateKey:
 
 def _rsa_key(file: Path) -> rsa.RSAPrivateKey:
     if not file.exists():
-        _write(file, _private_pem(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)))
+        write_private(file, _private_pem(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)))
     key = serialization.load_pem_private_key(file.read_bytes(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key
@@ -144,7 +144,7 @@ def _jwk_set(key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
     return {"keys": [{**jwk, "alg": "ES256", "use": "sig", "kid": SIGNING_KEY_ID}]}
 
 
-def _write(file: Path, content: bytes) -> None:
+def write_private(file: Path, content: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     draft = file.with_name(file.name + ".new")
     draft.unlink(missing_ok=True)

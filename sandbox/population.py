@@ -97,6 +97,11 @@ class Population:
         """Yield the codes of at most ``limit`` firms from index ``offset`` on."""
         return (self.code(index) for index in range(offset, min(offset + limit, self.size)))
 
+    def firms(self, offset: int, limit: int) -> Iterator[tuple[str, str, PlatformId]]:
+        """Yield code, name and home of at most ``limit`` firms from index ``offset`` on."""
+        last = min(offset + limit, self.size)
+        return ((self.code(index), self.name(index), self.home(index)) for index in range(offset, last))
+
     def code(self, index: int) -> str:
         """Return the 18-character code of a firm, check digits included (GB 32100-2015, GB 11714-1997)."""
         return enterprise_code(self._division(index).code, "XXTT" + _serial_text(index % _SERIALS))

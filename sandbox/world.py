@@ -43,6 +43,10 @@ class World:
         """Return the codes of at most ``limit`` population firms from ``offset`` on."""
         return list(self._population.codes(offset, limit))
 
+    def firms(self, offset: int, limit: int) -> list[tuple[str, str, PlatformId]]:
+        """Return code, name and home of at most ``limit`` population firms from ``offset`` on."""
+        return list(self._population.firms(offset, limit))
+
     def file(self, platform: PlatformId, code: str) -> PlatformFile | None:
         """Return what ``platform`` holds about ``code`` today (data day), None when it has no file."""
         at = Moment(day=self._clock.day, first_day=self._clock.first_day)

@@ -1,0 +1,1 @@
+"""The simulated platform sichuan, written from docs/platforms/sichuan.md."""
