@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from aiohttp import web
@@ -18,6 +20,8 @@ WRONG_CODE: Final = "91510107XXTT90033Y"
 """The subject that a lying answer names: a firm that nobody asks about."""
 SILENCE_S: Final = 120.0
 """A call that is never answered is closed after it, long after any caller's deadline."""
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for 0 s: closing sends RST instead of FIN."""
 _OVER_THE_LIMIT: Final = 3 * 1024 * 1024
 _EXTRA_MODULE: Final = {"status": 200, "dataStatus": DataStatus.NODATA.value, "asOf": "2026-01-01", "data": []}
 
@@ -43,7 +47,7 @@ async def before(request: web.Request, fault: Fault | None, server: str) -> None
             return
 
 
-async def silence(request: web.Request) -> None:
+async def silence(request: web.Request) -> NoReturn:
     """Say nothing until the caller is long gone, then break off."""
     await asyncio.sleep(SILENCE_S)
     break_off(request)
@@ -54,11 +58,16 @@ async def wait(patience_s: float) -> None:
     await asyncio.sleep(patience_s)
 
 
-def break_off(request: web.Request) -> None:
-    """Close the connection without an answer."""
+class BrokenOff(Exception):  # noqa: N818 - named after the fact
+    """The connection is gone on purpose; nothing can be answered."""
+
+
+def break_off(request: web.Request) -> NoReturn:
+    """Reset the connection (RST) without an answer."""
     if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         request.transport.abort()
-    raise ConnectionResetError("broken off on purpose")
+    raise BrokenOff
 
 
 def content(honest: Any, fault: Fault | None) -> Any:

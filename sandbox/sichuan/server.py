@@ -105,8 +105,8 @@ class _Server:
             answer = _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request too large")
         except web.HTTPException as error:
             answer = _plain(error.status, error.reason.lower())
-        except ConnectionResetError:
-            raise
+        except faulty.BrokenOff:
+            return web.Response()
         except Exception as error:  # noqa: BLE001 - the border: a bug here is the platform's internal error
             _log.error("sichuan_internal_error", error=type(error).__name__, path=request.path)
             answer = _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
