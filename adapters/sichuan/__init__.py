@@ -1,0 +1,1 @@
+"""Adapter of the platform ``sichuan``, written from ``docs/platforms/sichuan.md`` alone."""
