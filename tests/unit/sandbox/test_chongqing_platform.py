@@ -217,6 +217,12 @@ def test_a_header_a_certificate_or_a_signature_that_does_not_hold_is_1002(
     assert code(bench.answer(replace(bench.call("XY1001", "Q1", submission()), **broken))) == "1002"
 
 
+def test_without_tls_no_certificate_is_checked_and_everything_else_is(bench: Bench) -> None:
+    plain = replace(bench.call("XY1001", "Q1", submission()), certificate_name=None)
+    assert code(bench.answer(replace(plain, sign="0" * 64))) == "1002"
+    assert code(bench.answer(plain)) == "0000"
+
+
 def test_a_refused_signature_burns_no_nonce_and_a_good_one_is_used_up(bench: Bench) -> None:
     call = bench.call("XY1001", "Q1", submission())
     assert code(bench.answer(replace(call, sign="0" * 64))) == "1002"
