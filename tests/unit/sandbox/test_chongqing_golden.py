@@ -120,7 +120,8 @@ def test_a_repaired_penalty_is_still_sent_with_its_day_and_then_no_longer() -> N
     first = AT.first_day
     days = {ahead: Moment(day=date.fromordinal(first.toordinal() + ahead), first_day=first) for ahead in (0, 1, 31, 32)}
     texts = {
-        ahead: page_text(groups(held("91500105XXTT001732", at), frozenset({Kind.XZCF})), 1) for ahead, at in days.items()
+        ahead: page_text(groups(held("91500105XXTT001732", at), frozenset({Kind.XZCF})), 1)
+        for ahead, at in days.items()
     }
     assert "<FKJE>2.00</FKJE>" in texts[0]
     assert "<XFRQ>" not in texts[0]
