@@ -80,7 +80,9 @@ def load_one(config: PlatformConfig, *, standard: Standard, clock: Clock) -> Ada
     licence = _valid_licence(config, standard, beijing_day(clock.now()))
     try:
         return build(config, licence, standard, clock)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise AdapterNotLoadedError(config.platform_id, f"secrets or options lack {error.args[0]}") from error
+    except (OSError, ValueError, TypeError) as error:
         # The error may quote a key file; its type tells an operator enough to know where to look.
         what = f"cannot be built ({type(error).__name__}); check url, secrets and options"
         raise AdapterNotLoadedError(config.platform_id, what) from error

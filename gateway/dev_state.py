@@ -126,7 +126,7 @@ def _platform_tables(  # noqa: PLR0917 - one row of a table
     *,
     persons: bool,
 ) -> dict[str, Any]:
-    given = sandbox["adapters"][platform]
+    given = _access(state, sandbox, platform)
     return {
         f"platforms.{platform}": {
             "adapter": platform,
@@ -146,6 +146,26 @@ def _platform_tables(  # noqa: PLR0917 - one row of a table
             **given["secrets"],
         },
         f"platforms.{platform}.options": given["options"],
+    }
+
+
+def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str, Any]:
+    """Return how the gateway is known to a platform: secrets as files, single values as options.
+
+    Published rates are the real platforms' business; on one machine they would only measure themselves.
+    """
+    credentials = sandbox["credentials"]
+    if platform == "chongqing":
+        login = json.loads(Path(credentials["chongqing"]).read_text())
+        secret = state.root / "keys" / "chongqing.hmac"
+        write_secret(secret, login["secret"].encode())
+        return {
+            "secrets": {"hmac_key": str(secret), "qm_keys": sandbox["chongqing_keys"]},
+            "options": {"caller_code": login["jgdm"], "submits_per_s": 0, "polls_per_s": 0},
+        }
+    return {
+        "secrets": {"credentials": credentials["sichuan"], "private_key": credentials["sichuan_private_key"]},
+        "options": {"key_id": "sc-env-1", "requests_per_s": 0},
     }
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import uvloop
-from adapters.registry import load_adapters
 
-from adapters.kit.protocol import Adapter
+from adapters.kit.protocol import Adapter, PlatformLicence
+from adapters.registry import PlatformConfig, load
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.common_pb2 import Licence as LicenceMessage
 from consent.artefact import Vocabulary
@@ -134,7 +134,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
     pseudonyms = _pseudonyms(settings)
     entries = Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms)
     registry = Registry(pools.plain, clock=clock)
-    adapters = load_adapters(settings.platforms, standard=standard)
+    adapters = load(_platform_configs(settings), standard=standard, clock=clock)
     time = DatabaseTime(clock)
     vocabulary = Vocabulary(items=standard.items, purposes=standard.purposes)
     platforms = {
@@ -254,6 +254,26 @@ def _operator(settings: Settings) -> GatewayOperator:
             )
         )
     return message
+
+
+def _platform_configs(settings: Settings) -> dict[str, PlatformConfig]:
+    return {
+        name: PlatformConfig(
+            platform_id=name,
+            adapter=platform.adapter,
+            url=platform.url,
+            region=platform.region,
+            platform_kind=platform.platform_kind,
+            name_zh=platform.name_zh,
+            name_en=platform.name_en,
+            agreement_id=platform.agreement_id,
+            pia_id=platform.pia_id,
+            licence=PlatformLicence(**platform.licence.model_dump()),
+            secrets=platform.secrets,
+            options=platform.options,
+        )
+        for name, platform in settings.platforms.items()
+    }
 
 
 def _operator_licences(settings: Settings) -> tuple[Licence, ...]:
