@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, Protocol
 
-from consent.artefact import ParsedArtefact
+from consent.artefact import Assurance, ParsedArtefact
 from core.errors import BashuError, Reason, Turn
 from core.jws import StrictJws
 
@@ -55,6 +55,23 @@ def verify(
     Raises:
         BashuError: ARTEFACT_UNKNOWN_KEY, ARTEFACT_SIGNATURE or ARTEFACT_MALFORMED.
     """
+    _check_signer(parsed, keys)
+    artefact = parsed.artefact
+    if origin not in artefact.audience:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: aud does not name this gateway", "aud")
+    if artefact.iat > now + ISSUED_AHEAD:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: iat is in the future", "iat")
+    if artefact.exp <= now:
+        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: exp is past", "exp")
+    if artefact.subject.commitment_kid not in commitment_kids:
+        message = "the commitment key is not known to this gateway"
+        _refuse(Reason.ARTEFACT_UNKNOWN_KEY, message, "subject.commitment_kid")
+    if artefact.supersedes is not None:
+        message = "artefact: supersedes is not accepted yet: revoke, then grant anew"
+        _refuse(Reason.ARTEFACT_MALFORMED, message, "supersedes")
+
+
+def _check_signer(parsed: ParsedArtefact, keys: AuthorityKeys) -> None:
     artefact = parsed.artefact
     key = keys.find(parsed.jws.header["kid"])
     if key is None or key.is_compromised or not key.was_valid_at(artefact.iat):
@@ -65,20 +82,9 @@ def verify(
         _refuse(Reason.ARTEFACT_SIGNATURE, "the signing key belongs to another authority than iss", "iss")
     if key.may_issue_for not in {None, artefact.institution}:
         _refuse(Reason.ARTEFACT_SIGNATURE, "a lender attests its own letters only", "requester.institution")
-    if origin not in artefact.audience:
-        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: aud does not name this gateway", "aud")
-    if artefact.iat > now + ISSUED_AHEAD:
-        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: iat is in the future", "iat")
-    if artefact.exp <= now:
-        _refuse(Reason.ARTEFACT_MALFORMED, "artefact: exp is past", "exp")
-    if artefact.subject.commitment_kid not in commitment_kids:
-        _refuse(
-            Reason.ARTEFACT_UNKNOWN_KEY, "the commitment key is not known to this gateway", "subject.commitment_kid"
-        )
-    if artefact.supersedes is not None:
-        _refuse(
-            Reason.ARTEFACT_MALFORMED, "artefact: supersedes is not accepted yet: revoke, then grant anew", "supersedes"
-        )
+    if (key.may_issue_for is not None) is not (artefact.assurance is Assurance.LENDER_ATTESTED):
+        message = "a lender's key signs LENDER_ATTESTED letters, and nobody else's does"
+        _refuse(Reason.ARTEFACT_SIGNATURE, message, "capture.assurance")
 
 
 def _refuse(reason: Reason, message: str, field: str) -> NoReturn:
