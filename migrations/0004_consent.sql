@@ -79,7 +79,8 @@ CREATE TABLE subject_hold (
     lifted_entry_id uuid
 );
 CREATE INDEX subject_hold_standing ON subject_hold (pseudonym) WHERE lifted_at IS NULL;
-CREATE INDEX subject_hold_commitments ON subject_hold USING gin (commitments) WHERE lifted_at IS NULL;
+-- Not partial: with nothing but its predicate to offer it would still be taken for look-ups by pseudonym.
+CREATE INDEX subject_hold_commitments ON subject_hold USING gin (commitments);
 
 CREATE TABLE loan (
     institution text NOT NULL,

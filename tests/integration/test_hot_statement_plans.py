@@ -73,7 +73,7 @@ async def test_hot_statements_reach_their_tables_by_index_conditions(fresh_datab
 
 
 async def test_the_plan_check_sees_a_sequential_scan(fresh_database):
-    db = await open_database(fresh_database.gateway_dsn, max_size=1)
+    db = await open_database(fresh_database.gateway_dsn, settings={"plan_cache_mode": "force_generic_plan"}, max_size=1)
     try:
         plan = await plan_of(db, "SELECT consent_id FROM consent WHERE used = $1::bigint")
         assert any("Seq Scan" in node["Node Type"] for node in nodes(plan))
