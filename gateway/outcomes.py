@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from adapters.kit.protocol import Adapter
@@ -25,11 +25,17 @@ _UNANSWERED: Final = frozenset(
     }
 )
 """Statuses of a platform that gave no answer of its own; PENDING, DENIED and MALFORMED are answers to report."""
+_UNANSWERED_NAMES: Final = frozenset(PlatformStatus.Name(s).removeprefix("PLATFORM_STATUS_") for s in _UNANSWERED)
 
 
-def nobody_answered(answers: Sequence[ItemAnswer]) -> bool:
-    """Tell whether platforms were asked and none gave any answer."""
-    return bool(answers) and all(answer.status in _UNANSWERED for answer in answers)
+def nobody_answered(answers: Sequence[ItemAnswer], *, earlier: Collection[str] = ()) -> bool:
+    """Tell whether platforms were asked and none gave any answer, now or in an earlier attempt.
+
+    ``earlier``: the last statuses of earlier attempts, ``platform/item/STATUS``. What was answered then is a report
+    already, and the repeat says what still is not.
+    """
+    answered_before = any(outcome.rsplit("/", 1)[-1] not in _UNANSWERED_NAMES for outcome in earlier)
+    return bool(answers) and not answered_before and all(answer.status in _UNANSWERED for answer in answers)
 
 
 def unavailable(answers: Sequence[ItemAnswer]) -> BashuError:

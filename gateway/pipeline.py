@@ -83,7 +83,7 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     permit = admitted.permit
     answers = await ask_platforms(engine.adapters, permit, deadline=deadline)
     checked = check_answers(permit, answers)
-    if nobody_answered(checked.answers):
+    if nobody_answered(checked.answers, earlier=admitted.outcomes):
         await engine.releases.fail(permit, unavailable(checked.answers), platforms=outcome_lines(checked.answers))
         raise unavailable(checked.answers)
     report = _merged(engine, admitted, [*checked.answers, *_skipped(engine, admitted)])

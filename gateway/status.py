@@ -95,6 +95,10 @@ CODES: Final[Mapping[Reason, grpc.StatusCode]] = {
 }
 """Every reason and the gRPC code it travels with; a test fails on one that is missing."""
 
+_NO_RETRY: Final = ("grpc-retry-pushback-ms", "-1")
+"""gRPC retry design (gRFC A6): a negative pushback means do not retry. Each retry would be another attempt at every
+platform, seconds after it failed; the caller repeats the request id when it is worth while."""
+
 _DEFAULT_RETRY_S: Final[Mapping[Reason, float]] = {
     Reason.RATE_LIMITED: 1.0,
     Reason.OVERLOADED: 0.5,
@@ -114,9 +118,10 @@ class Failure:
     status: Status
 
     @property
-    def trailers(self) -> tuple[tuple[str, bytes], ...]:
-        """Trailing metadata that carries the details."""
-        return ((DETAILS_KEY, self.status.SerializeToString()),)
+    def trailers(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Trailing metadata that carries the details, and keeps gRPC's own retries off platforms that just failed."""
+        details = ((DETAILS_KEY, self.status.SerializeToString()),)
+        return (*details, _NO_RETRY) if self.reason is Reason.PLATFORMS_UNAVAILABLE else details
 
 
 def failure_of(error: BaseException, *, request_id: str, hop: str = DEFAULT_HOP) -> Failure:
