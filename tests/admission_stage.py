@@ -299,8 +299,9 @@ class Stage:
         """Return once ``count`` statements of the gateway wait for a lock."""
         query = """SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND
             pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"""
-        while await self.owner.fetchval(query) < count:
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(20):
+            while await self.owner.fetchval(query) < count:
+                await asyncio.sleep(0.002)
 
     def shift(self, **delta):
         self.fresh.shift_time(timedelta(**delta))
