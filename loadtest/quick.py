@@ -25,11 +25,9 @@ from bashu.profiles import Profile
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
 from loadtest.driver import Measurement, Prepared, StreamAsker, UnaryAsker, drive
-from loadtest.observation import cpu_seconds
+from loadtest.observation import control, cpu_seconds
 from loadtest.questions import question
 from loadtest.stack import Stack, dev_stack
-from sandbox.population import Population
-from sandbox.world import DEFAULT_ENTERPRISES, DEFAULT_PERSONS, DEFAULT_SEED
 
 RESULTS: Final = Path(__file__).parent / "results"
 WARM_UP_S: Final = 2.0
@@ -84,7 +82,7 @@ async def _measure(stack: Stack, *, rate: float, seconds: float, seed: int) -> l
 async def _prepare(stack: Stack, count: int) -> list[Prepared]:
     """Register a consent for every three questions, each of another firm of the population; return the questions."""
     authority = SigningAuthority(stack.authorities["authority-cq"])
-    population = Population(seed=DEFAULT_SEED, enterprises=DEFAULT_ENTERPRISES, persons=DEFAULT_PERSONS)
+    page = await asyncio.to_thread(control, stack, f"subjects?limit={-(-count // USES)}", None)
     slots = asyncio.Semaphore(REGISTERING)
     consents: dict[str, str] = {}
 
@@ -95,8 +93,8 @@ async def _prepare(stack: Stack, count: int) -> list[Prepared]:
         consents[code] = str(grant.consent_id)
 
     async with Bashu(Profile.of_dev_stack(stack.state, LENDER)) as bank, asyncio.TaskGroup() as group:
-        for code in population.codes(0, -(-count // USES)):
-            group.create_task(register(code))
+        for firm in page["population"]:
+            group.create_task(register(firm["code"]))
     requests = [question(code, consent_id) for _ in range(USES) for code, consent_id in consents.items()]
     return [Prepared(request_id=request.request_id, frame=request.SerializeToString()) for request in requests[:count]]
 

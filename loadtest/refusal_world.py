@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
+from bashu.errors import BashuCallError
 from bashu.profiles import Profile
-from bashu.v1 import admin_pb2, common_pb2, consent_pb2, credit_pb2
+from bashu.v1 import admin_pb2, common_pb2, consent_pb2, credit_pb2, ledger_pb2
 from core.jws import public_jwk
 from gateway.certificates import DevAuthority, signing_key
 from loadtest.authority import Grant, SigningAuthority
@@ -143,7 +144,17 @@ class World:
             certificate_key=pair.key,
             operator="0001",
         )
-        return self.wire_of(name, profile)
+        wire = self.wire_of(name, profile)
+
+        async def is_known() -> bool:
+            try:
+                await wire.call(wire.ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
+            except BashuCallError:
+                return False
+            return True
+
+        await until(is_known, within_s=STATE_WITHIN_S, what="the registry to reach the workers")
+        return wire
 
     async def administer(self, rpc: str, request: Message, *, participant: str = "admin-1") -> None:
         """Call an RPC of AdminService."""

@@ -54,6 +54,7 @@ class Outcome:
 
     case: Case
     got: str
+    request_id: str
     request_digest: str | None
     moved_books: bool
 
@@ -81,12 +82,13 @@ async def _outcome(world: World, case: Case) -> Outcome:
     try:
         attempt = await case.prepare(world)
     except (BashuCallError, TimeoutError) as error:
-        return Outcome(case=case, got=f"preparation: {error}", request_digest=None, moved_books=False)
+        return Outcome(case=case, got=f"preparation: {error}", request_id="", request_digest=None, moved_books=False)
     before = await books(world.stack)
     got = await _reason(attempt)
     return Outcome(
         case=case,
         got=got,
+        request_id=attempt.request.request_id if attempt.request else "",
         request_digest=_digest(attempt),
         moved_books=case.trail is not Trail.FAILED and await books(world.stack) != before,
     )
@@ -119,9 +121,16 @@ def _differences(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> Iterato
         yield "a platform's books changed"
     if outcome.request_digest is None:
         return
-    about = [entry for entry in entries if entry.get("request_digest") == outcome.request_digest]
     kept = Counter(
-        (entry["type"], entry["decision"]["reason"]) for entry in about if entry["type"] in {"QUERY_DENIED", "FAILED"}
+        (entry["type"], entry["decision"]["reason"])
+        for entry in entries
+        if (entry["type"] == "QUERY_DENIED" and entry.get("request_digest") == outcome.request_digest)
+        or (
+            # Another attempt of the same request may have failed by itself where this one was to be denied.
+            case.trail is Trail.FAILED
+            and entry["type"] == "FAILED"
+            and entry["intent"]["request"] == outcome.request_id
+        )
     )
     match case.trail:
         case Trail.NOTHING:

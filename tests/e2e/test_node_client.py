@@ -71,7 +71,8 @@ async def ask_from_node(node: str, stack: Stack, consent_id: str, purpose: str) 
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
-    return process.returncode, json.loads(out or err)
+    # Node warns on stderr before it about server names that are addresses.
+    return process.returncode, json.loads((out or err).splitlines()[-1])
 
 
 def differences(message: Message, node: Any, path: str) -> Iterator[str]:
