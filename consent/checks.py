@@ -6,6 +6,7 @@ place in the order and no rule yet. Check 16, the durable QUERY_INTENT, is the g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -33,6 +34,7 @@ from standards.purposes import Reference
 OLDEST_PENDING_S: Final = 30.0
 """Age of the oldest entry not yet in the tree, and of the sealer's last sign of life, at which admissions stop."""
 PERSONAL_LICENCE: Final = "PERSONAL_CREDIT_LICENCE"
+_LONG_NUMBER: Final = re.compile(r"\d{6}")
 _NOT_YOURS: Final = "no such consent, or not given to this institution"
 
 
@@ -66,6 +68,13 @@ def check_form(ask: Ask, rules: Rulebook) -> Refusal | None:
     for field, reference in references.items():
         if reference and not is_external_reference(reference):
             return Refusal(reason=Reason.MALFORMED, message=f"{field} has characters it may not have", field=field)
+    if _LONG_NUMBER.search(ask.legal_basis):
+        message = "legal_basis names a law and its article, never a number of somebody"
+        return Refusal(reason=Reason.MALFORMED, message=message, field="legal_basis")
+    return _check_items_given(ask)
+
+
+def _check_items_given(ask: Ask) -> Refusal | None:
     if not ask.items and ask.subject.kind is SubjectKind.PERSON:
         return _items(Reason.ITEMS_REQUIRED, "a query about a person names its items")
     if not ask.items and ask.consent_id is None:

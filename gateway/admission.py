@@ -203,7 +203,9 @@ class Admissions:
         if isinstance(outcome, Admitted):
             return outcome
         refused = outcome.error()
-        await self._denials.record(_attempted(ask, pseudonym), refused)
+        # A purpose that nobody knows is the caller's own words, which no leaf may hold.
+        purpose = ask.purpose if self._rules.purposes.get(ask.purpose) else ""
+        await self._denials.record(_attempted(ask, pseudonym, purpose), refused)
         raise refused
 
     async def deny(self, caller: WhoAsks, request_digest: bytes | None, error: BashuError) -> None:
@@ -239,10 +241,13 @@ class Admissions:
             done = await store.admit(
                 self._db, [plan.intent for plan in plans.values()], round_.facts.consents, round_.spent
             )
-        except (LockLost, UniqueConflict):
+        except (LockLost, UniqueConflict) as met:
             # One of them met a lock or a request id of another worker's: each alone, once.
-            for number, plan in plans.items() if len(plans) > 1 else ():
-                await self._round({number: plan.question}, answers)
+            if len(plans) > 1:
+                for number, plan in plans.items():
+                    await self._round({number: plan.question}, answers)
+            elif isinstance(met, LockLost):
+                answers.update(dict.fromkeys(plans, _contended()))
             return
         answers.update((number, plan.admitted) for number, plan in plans.items() if plan.intent.entry.entry_id in done)
 
@@ -453,13 +458,13 @@ def _licence_facts(licences: Sequence[Licence]) -> tuple[LicenceFact, ...]:
     )
 
 
-def _attempted(ask: Ask, pseudonym: str) -> Attempted:
+def _attempted(ask: Ask, pseudonym: str, purpose: str) -> Attempted:
     return Attempted(
         institution=ask.institution,
         operator=ask.operator,
         request_id=ask.request_id,
         consent_id=ask.consent_id,
-        purpose=ask.purpose,
+        purpose=purpose,
         request_digest=ask.request_digest,
         pseudonym=pseudonym,
     )

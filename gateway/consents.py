@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from consent import registration, service
 from consent import store as consent_store
 from consent.artefact import ParsedArtefact, Vocabulary, parse_artefact
 from consent.model import Actor, ConsentEvent, ConsentFacts
+from consent.policy import UNLIMITED_TERMS
 from consent.service import Change
 from core.errors import BashuError, Reason
 from database import Database, LockLost, Transaction
@@ -78,6 +79,8 @@ class Consents:
     ) -> None:
         self._db = db
         self._vocabulary = vocabulary
+        # A later policy must not make unreadable what one of its time accepted.
+        self._reading = replace(vocabulary, terms=UNLIMITED_TERMS)
         self._registry = registry
         self._pseudonyms = pseudonyms
         self._entries = entries
@@ -123,7 +126,7 @@ class Consents:
         return Shown(
             facts=facts,
             now=await consent_store.now(self._db),
-            parsed=parse_artefact(raw, self._vocabulary),
+            parsed=parse_artefact(raw, self._reading),
             events=await consent_store.events(self._db, consent_id),
         )
 

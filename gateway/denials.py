@@ -89,7 +89,7 @@ class Denials:
                 group.create_task(self._batcher.run())
                 group.create_task(self._count())
         finally:
-            await self.flush(everything=True)
+            await self._flush_or_say(everything=True)
 
     async def flush(self, *, everything: bool = False) -> None:
         """Write the counts of minutes that are over (or of all)."""
@@ -108,7 +108,10 @@ class Denials:
     async def _count(self) -> None:
         while True:
             await asyncio.sleep(_MINUTE_S / 4)
-            try:
-                await self.flush()
-            except BashuError as error:
-                _log.warning("denial_counts_not_written", reason=error.reason.value)
+            await self._flush_or_say()
+
+    async def _flush_or_say(self, *, everything: bool = False) -> None:
+        try:
+            await self.flush(everything=everything)
+        except BashuError as error:
+            _log.warning("denial_counts_not_written", reason=error.reason.value)

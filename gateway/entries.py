@@ -73,7 +73,6 @@ class Entries:
                 "items": sorted(artefact.items),
                 "platforms": sorted(provider.platform_id for provider in artefact.providers),
                 "lookback": lookback,
-                "legal_basis": artefact.legal_basis,
             },
             "usage": {
                 "mode": usage.mode.value,
@@ -234,7 +233,7 @@ class Entries:
         fields = {
             "requester": {"institution": loan.institution},
             "status": {"from": step[0], "to": step[1], "reason": reason, "actor": "LENDER"},
-            "object": loan.loan_reference,
+            "object": self._pseudonyms.loan(loan.institution, loan.loan_reference),
             "affects": affects,
             "subject_commitment": self._pseudonyms.in_entry(loan.pseudonym, entry_id),
         }

@@ -50,6 +50,10 @@ class Pseudonyms:
         """Return what stands for a staff number in an entry, None where nobody acted."""
         return self._hash(f"operator:{institution}:{staff_number}") if staff_number else None
 
+    def loan(self, institution: str, loan_reference: str) -> str:
+        """Return what stands for a loan in an entry; a lender's reference may say whose loan it is."""
+        return self._hash(f"loan:{institution}:{loan_reference}")
+
     def in_entry(self, handle: str, entry_id: UUID) -> str:
         """Return an entry's ``subject_commitment``: HMAC(subject key, entry_id).
 

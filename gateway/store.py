@@ -23,9 +23,10 @@ from ledger.model import Entry
 from ledger.store import FRESHNESS_COLUMNS, Freshness, append_ctes, freshness_from_row
 
 HOT_SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {"plan_cache_mode": "force_generic_plan", "jit": "off", "enable_seqscan": "off"}
+    {"plan_cache_mode": "force_generic_plan", "jit": "off", "enable_seqscan": "off", "lock_timeout": "500ms"}
 )
-"""Settings of the connections that run these statements: a plan made on an empty table stays right on a full one."""
+"""Settings of the connections that run these statements: a plan made on an empty table stays right on a full one, and
+one stuck consent keeps a batch waiting no longer than this."""
 
 _ATTEMPT: Final = (
     "request_id, institution, attempt, state, request_digest, expires_at, first_entry_id, first_admitted_at, resends,"

@@ -536,6 +536,31 @@ async def test_too_many_refusals_become_one_counted_entry(stage):
     assert await stage.check_log() == []
 
 
+async def test_a_callers_own_words_reach_no_leaf(stage):
+    words = "11010519491231002X"
+    await refused(stage.admissions.admit(an_ask(purpose=words)))
+    await refused(stage.admissions.admit(an_ask(items=(words,))))
+    await stage.loans.register(
+        "bank-cq",
+        words,
+        subject=FIRM,
+        application_reference=words,
+        opened_on=date(2026, 1, 1),
+        due_on=date(2026, 1, 1),
+    )
+    assert words not in json.dumps(await stage.entries_written())
+
+
+async def test_a_stuck_consent_is_answered_as_overloaded_and_holds_up_no_other(stage):
+    stuck, free = await stage.grant(), await stage.grant()
+    async with stage.owner.transaction() as tx:
+        await tx.fetch("SELECT 1 FROM consent WHERE consent_id = $1 FOR NO KEY UPDATE", stuck.consent_id)
+        outcomes = await asyncio.gather(stage.ask(stuck), stage.ask(free), return_exceptions=True)
+    assert outcomes[0].reason is Reason.OVERLOADED
+    assert outcomes[1].attempt == 1
+    assert await stage.check_log() == []
+
+
 async def test_refusals_before_a_question_are_recorded_too(stage):
     error = BashuError(Reason.IDENTIFIER_INVALID, "wrong check digit")
     await stage.admissions.deny(an_ask(), bytes(32), error)
