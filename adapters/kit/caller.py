@@ -74,6 +74,10 @@ class Caller:
             once, budget=self._budget, deadline=deadline, monotonic=self._monotonic, retries=retries
         )
 
+    def may_ask_again(self) -> bool:
+        """Take one retry out of the budget, for a part of an answer that the platform advises to ask for again."""
+        return self._budget.spend()
+
     async def close(self) -> None:
         """Close connections."""
         await self._transport.close()

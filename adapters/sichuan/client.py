@@ -106,7 +106,7 @@ class SichuanAdapter:
         if any(isinstance(one, RefusedError) and one.concerns_authorisation for one in refusals.values()):
             self._authorisations.forget(permit, query)
         again = [module for module in modules if may_be_asked_again(refusals[module.name])]
-        if again:
+        if again and self._exchange.may_ask_again():
             try:
                 authorisation = await self._authorised(permit, query, again) or authorisation
                 collected = collected.updated(await self._report(permit, query, again, authorisation))

@@ -114,6 +114,10 @@ class Exchange:
         decoder = msgspec.json.Decoder(shape)
         return await self._send(method, path, query, {}, body, lambda raw: self._read_plain(raw, decoder))
 
+    def may_ask_again(self) -> bool:
+        """Tell whether the retry budget has room for one more report, and take it."""
+        return self._caller.may_ask_again()
+
     async def close(self) -> None:
         """Close connections."""
         await self._caller.close()

@@ -1,0 +1,149 @@
+"""The gateway's check of answers trusts no adapter."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+import pytest
+from google.protobuf.message import Message
+
+from adapters.kit.checked import MAX_RECORDS, Checked, FindingKind, check_answers
+from bashu.v1 import items_pb2 as items
+from bashu.v1.common_pb2 import PlatformStatus
+from core.permit import Permit, Subject, SubjectKind
+from standards.answer import ItemAnswer, Mark, record_of
+
+SUBJECT, OTHER = "91500105XXTT00018M", "91510107XXTT00026H"
+
+
+def a_permit(**targets: frozenset[str]) -> Permit:
+    return Permit(
+        request_id=UUID(int=1), institution="bank-cq", attempt=1, purpose="PRE_LOAN_REVIEW",
+        subject=Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=SUBJECT, name=""),
+        targets=targets, look_from=date(2025, 11, 23), look_to=date(2026, 11, 23),
+        expires_at=datetime(2026, 11, 24, tzinfo=UTC), intent_leaf_hash=b"",
+    )  # fmt: skip
+
+
+def an_answer(item: str, *bodies: Message, platform: str = "chongqing", **more: object) -> ItemAnswer:
+    marks = more.pop("marks", ())
+    status = PlatformStatus.PLATFORM_STATUS_OK if bodies else PlatformStatus.PLATFORM_STATUS_NO_DATA
+    records = tuple(record_of(body, marks=marks) for body in bodies)  # type: ignore[arg-type]
+    return ItemAnswer(
+        platform_id=platform, region="500000", item=item, status=more.pop("status", status),  # type: ignore[arg-type]
+        records=records, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def checked(item: str, *bodies: Message, **more: object) -> Checked:
+    return check_answers(a_permit(chongqing=frozenset({item})), [an_answer(item, *bodies, **more)])
+
+
+def kinds(result: Checked) -> list[tuple[str, int]]:
+    return [(finding.kind.value, finding.count) for finding in result.findings]
+
+
+def test_a_good_answer_passes_unchanged() -> None:
+    answer = an_answer("tax_arrears", items.TaxArrears(uscc=SUBJECT, balance="0.00"))
+    result = check_answers(a_permit(chongqing=frozenset({"tax_arrears"})), [answer])
+    assert result.answers == (answer,)
+    assert result.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "body"),
+    [
+        ("tax_arrears", items.TaxArrears(uscc=OTHER, balance="0.00")),
+        ("judgment_debtor", items.JudgmentDebtor(party_uscc=OTHER)),
+        ("branch_registration", items.BranchRegistration(uscc=OTHER, branch_uscc=SUBJECT)),
+    ],
+)
+def test_an_answer_about_another_subject_is_malformed_and_empty(item: str, body: Message) -> None:
+    result = checked(item, body)
+    (answer,) = result.answers
+    assert answer.status == PlatformStatus.PLATFORM_STATUS_MALFORMED
+    assert (answer.records, answer.detail) == ((), "WRONG_SUBJECT")
+    assert kinds(result) == [("WRONG_SUBJECT", 1)]
+
+
+def test_a_branchs_penalty_may_name_the_branch() -> None:
+    penalty = items.AdministrativePenalty(party_uscc=OTHER, decided_on="2026-05-01")
+    assert len(checked("administrative_penalty", penalty, marks=(Mark.BRANCH,)).answers[0].records) == 1
+    assert kinds(checked("administrative_penalty", penalty)) == [("WRONG_SUBJECT", 1)]
+
+
+def test_an_item_that_was_not_granted_at_that_platform_is_dropped() -> None:
+    permit = a_permit(chongqing=frozenset({"tax_arrears"}), sichuan=frozenset({"platform_score"}))
+    good = an_answer("tax_arrears", items.TaxArrears(uscc=SUBJECT))
+    score = an_answer("platform_score", items.PlatformScore(uscc=SUBJECT))
+    result = check_answers(permit, [good, score])
+    assert result.answers == (good,)
+    assert [(f.kind, f.platform_id, f.item) for f in result.findings] == [
+        (FindingKind.NOT_ASKED, "chongqing", "platform_score")
+    ]
+
+
+def test_a_second_answer_for_one_item_is_dropped() -> None:
+    answer = an_answer("tax_arrears", items.TaxArrears(uscc=SUBJECT))
+    result = check_answers(a_permit(chongqing=frozenset({"tax_arrears"})), [answer, answer])
+    assert len(result.answers) == 1
+    assert kinds(result) == [("DUPLICATE", 1)]
+
+
+def test_an_item_that_an_adapter_left_out_is_no_silent_gap() -> None:
+    permit = a_permit(chongqing=frozenset({"tax_arrears", "platform_score"}))
+    result = check_answers(permit, [an_answer("tax_arrears")])
+    assert [(a.item, PlatformStatus.Name(a.status)) for a in result.answers][1:] == [
+        ("platform_score", "PLATFORM_STATUS_UNAVAILABLE")
+    ]
+    assert kinds(result) == [("MISSING", 1)]
+
+
+def test_too_many_records_are_malformed() -> None:
+    row = items.TaxArrears(uscc=SUBJECT)
+    result = checked("tax_arrears", *[row] * (MAX_RECORDS + 1))
+    assert result.answers[0].status == PlatformStatus.PLATFORM_STATUS_MALFORMED
+    assert kinds(result) == [("OVERSIZED", 1)]
+
+
+def test_what_an_adapter_dropped_becomes_a_finding() -> None:
+    result = checked("tax_arrears", dropped_class3=3, detail="NOT_ASKED 2")
+    assert kinds(result) == [("CLASS_3", 3), ("NOT_ASKED", 2)]
+
+
+def kept(item: str, body: Message) -> bool:
+    return bool(checked(item, body).answers[0].records)
+
+
+@pytest.mark.parametrize(
+    ("item", "body", "is_kept"),
+    [
+        ("administrative_penalty", items.AdministrativePenalty(decided_on="2025-11-23"), True),
+        ("administrative_penalty", items.AdministrativePenalty(decided_on="2025-11-22"), False),
+        ("administrative_penalty", items.AdministrativePenalty(decided_on="2026-11-23"), True),
+        ("administrative_penalty", items.AdministrativePenalty(decided_on="2026-11-24"), False),
+        ("administrative_penalty", items.AdministrativePenalty(), True),
+        ("sales_invoice_monthly", items.SalesInvoiceMonthly(month="2025-11"), True),
+        ("sales_invoice_monthly", items.SalesInvoiceMonthly(month="2025-10"), False),
+        ("tax_payment", items.TaxPayment(period="2025-12", period_months=12), True),
+        ("tax_payment", items.TaxPayment(period="2024-12", period_months=12), False),
+        ("judgment_debtor", items.JudgmentDebtor(filed_on="2020-01-01"), True),
+        ("judgment_debtor", items.JudgmentDebtor(filed_on="2020-01-01", closed_on="2021-01-01"), False),
+        ("dishonest_judgment_debtor", items.DishonestJudgmentDebtor(filed_on="2019-01-01", is_listed=True), True),
+        ("financing_guarantee", items.FinancingGuarantee(started_on="2019-01-01", released_on="2025-11-22"), False),
+        ("tax_credit_grade", items.TaxCreditGrade(year=2020), True),
+        ("enterprise_registration", items.EnterpriseRegistration(established_on="1999-01-01"), True),
+    ],
+)
+def test_records_outside_the_look_back_are_dropped_and_lasting_ones_count_until_they_end(
+    item: str, body: Message, is_kept: bool
+) -> None:
+    assert kept(item, body) is is_kept
+
+
+def test_an_answer_left_empty_by_the_look_back_is_no_data() -> None:
+    result = checked("sales_invoice_monthly", items.SalesInvoiceMonthly(month="2020-01"))
+    assert result.answers[0].status == PlatformStatus.PLATFORM_STATUS_NO_DATA
+    assert result.answers[0].detail == "OUTSIDE_LOOKBACK 1"
+    assert kinds(result) == [("OUTSIDE_LOOKBACK", 1)]
