@@ -35,7 +35,10 @@ OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.Ser
 Context = Any  # grpc.aio's own context class is not public, and its stub demands type arguments nobody has.
 Handler = Any
 Work = Callable[[], Awaitable[Any]]
+Denied = Callable[[Caller, BashuError], Awaitable[None]]
+"""Records that a known caller's query was refused before a question could be made of it."""
 
+QUERIES: Final = "/bashu.v1.CreditService/"
 _UNDECODABLE: Final = object()
 _log = structlog.get_logger("gateway.access")
 
@@ -82,7 +85,9 @@ class Edge(grpc.aio.ServerInterceptor):
         metrics: CallMetrics,
         deadlines: Deadlines,
         clock: Clock,
+        denied: Denied | None = None,
     ) -> None:
+        self._denied = denied
         self._authenticator = authenticator
         self._load = load
         self._metrics = metrics
@@ -208,7 +213,12 @@ class Edge(grpc.aio.ServerInterceptor):
         )
         CALLER.set(caller)
         if caller.role not in ALLOWED.get(method, ()):
-            require_role(method, caller.role)
+            try:
+                require_role(method, caller.role)
+            except BashuError as refused:
+                if self._denied is not None and method.startswith(QUERIES):
+                    await self._denied(caller, refused)
+                raise
         return caller
 
 

@@ -205,6 +205,7 @@ def _server(
             max_stream_s=edge_settings.max_stream_s,
         ),
         clock=engine.clock,
+        denied=lambda caller, refused: engine.admissions.deny(caller, None, refused),
     )
     administration = Administration(
         origin=settings.ledger.origin,

@@ -284,6 +284,10 @@ async def _admin_asks(world: World) -> Attempt:
     return Attempt(call=lambda: wire.call(wire.admin.ListParticipants, request))
 
 
+async def _auditor_asks(world: World) -> Attempt:
+    return replace(world.ask(str(uuid7()), wire=world.wire("auditor-1")), unread_from="gateway-operator")
+
+
 async def _unknown_entry(world: World) -> Attempt:
     wire, request = world.wire(), ledger_pb2.GetEntryRequest(entry_id=str(uuid7()))
     return Attempt(call=lambda: wire.call(wire.ledger.GetEntry, request))
@@ -319,6 +323,7 @@ _NO_QUERY: Final[tuple[_Row, ...]] = (
     (Reason.SECOND_OFFICER_NEEDED, "需第二名合规人员 one officer alone", _one_officer_alone),
 )
 _REFUSED: Final[tuple[_Row, ...]] = (
+    (Reason.ROLE_NOT_ALLOWED, "审计员查询 an auditor asks", _auditor_asks),
     (
         Reason.ROLE_NOT_ALLOWED,
         "机构类别不符 a bank asks as a guarantee company",

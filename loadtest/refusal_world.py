@@ -34,10 +34,15 @@ Call = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One wrong request, ready to be made; ``request`` is the question where it is one."""
+    """One wrong request, ready to be made; ``request`` is the question where it is one.
+
+    ``unread_from``: institution of a caller that is refused before its request is read, so that nothing of the
+    request is in the entry.
+    """
 
     call: Call
     request: credit_pb2.QueryCreditRequest | None = None
+    unread_from: str = ""
 
 
 class World:

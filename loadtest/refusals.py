@@ -40,7 +40,7 @@ ELSEWHERE: Final = {
     Reason.EVIDENCE_UNAVAILABLE: "tests/integration/test_gateway_edge.py",
     Reason.INTERNAL: "tests/integration/test_gateway_edge.py",
     Reason.LEDGER_INCONSISTENT: "tests/integration/test_ledger_end_to_end.py",
-    Reason.PLATFORM_KIND_TAKEN: "tests/integration/test_registry.py",
+    Reason.PLATFORM_KIND_TAKEN: "tests/integration/test_platform_registration.py",
 }
 """Reasons that have no door yet, or that no single request brings about: the test that proves each."""
 
@@ -56,6 +56,7 @@ class Outcome:
     got: str
     request_id: str
     request_digest: str | None
+    unread_from: str
     moved_books: bool
 
 
@@ -82,7 +83,14 @@ async def _outcome(world: World, case: Case) -> Outcome:
     try:
         attempt = await case.prepare(world)
     except (BashuCallError, TimeoutError) as error:
-        return Outcome(case=case, got=f"preparation: {error}", request_id="", request_digest=None, moved_books=False)
+        return Outcome(
+            case=case,
+            got=f"preparation: {error}",
+            request_id="",
+            request_digest=None,
+            unread_from="",
+            moved_books=False,
+        )
     before = await books(world.stack)
     got = await _reason(attempt)
     return Outcome(
@@ -90,6 +98,7 @@ async def _outcome(world: World, case: Case) -> Outcome:
         got=got,
         request_id=attempt.request.request_id if attempt.request else "",
         request_digest=_digest(attempt),
+        unread_from=attempt.unread_from,
         moved_books=case.trail is not Trail.FAILED and await books(world.stack) != before,
     )
 
@@ -124,7 +133,7 @@ def _differences(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> Iterato
     kept = Counter(
         (entry["type"], entry["decision"]["reason"])
         for entry in entries
-        if (entry["type"] == "QUERY_DENIED" and entry.get("request_digest") == outcome.request_digest)
+        if (entry["type"] == "QUERY_DENIED" and _is_about(entry, outcome))
         or (
             # Another attempt of the same request may have failed by itself where this one was to be denied.
             case.trail is Trail.FAILED
@@ -141,6 +150,12 @@ def _differences(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> Iterato
             wanted = Counter([("FAILED", case.reason.value)])
     if kept != wanted:
         yield f"entries {_entries_text(kept)}, not {_entries_text(wanted)}"
+
+
+def _is_about(entry: dict[str, Any], outcome: Outcome) -> bool:
+    if outcome.unread_from:
+        return bool(entry["requester"]["institution"] == outcome.unread_from and "request_digest" not in entry)
+    return bool(entry.get("request_digest") == outcome.request_digest)
 
 
 def _entries_text(kept: Counter[tuple[str, str]]) -> str:

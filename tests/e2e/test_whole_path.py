@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,10 +20,12 @@ from bashu.profiles import Profile
 from bashu.saved import await_proof, check_evidence, entry_id_of, save_evidence
 from bashu.v1 import common_pb2, consent_pb2, credit_pb2
 from bashu.verify import Receipt, VerificationError, VerifierKey, verify_receipt
+from loadtest.observation import ledger_reader, sealed_export
 from loadtest.questions import question
 from loadtest.stack import Stack
 
 SUBJECT = "91500105XXTT00018M"
+OPERATOR = "gateway-operator"
 BOTH = {"chongqing", "sichuan"}
 CONTRACT = Path(__file__).resolve().parents[2] / "proto" / "bashu" / "v1"
 
@@ -115,6 +118,18 @@ async def test_after_the_revocation_the_question_is_refused_with_its_reason(
     with pytest.raises(BashuCallError) as refused:
         await bank.query_credit(question(SUBJECT, consent_id))
     assert refused.value.reason == "CONSENT_REVOKED"
+
+
+async def test_a_query_of_a_role_that_may_not_ask_is_refused_and_recorded(stack: Stack) -> None:
+    async with Bashu(Profile.of_dev_stack(stack.state, "auditor-1")) as auditor:
+        with pytest.raises(BashuCallError) as refused:
+            await auditor.query_credit(question(SUBJECT, ""))
+    assert refused.value.reason == "ROLE_NOT_ALLOWED"
+    async with ledger_reader(stack) as db:
+        entries = [base64.b64decode(json.loads(line)["leaf"]) for line in (await sealed_export(db))[:-1]]
+    denied = [entry for entry in map(json.loads, entries) if entry["type"] == "QUERY_DENIED"]
+    by_auditors = [entry["decision"]["reason"] for entry in denied if entry["requester"]["institution"] == OPERATOR]
+    assert by_auditors == ["ROLE_NOT_ALLOWED"]
 
 
 async def test_the_command_line_asks_and_verifies(stack: Stack, consented: Consented) -> None:

@@ -42,7 +42,7 @@ async def prepare_nothing(_world: World) -> None:
 
 def outcome(*, got: str = "SCOPE_EXCEEDED", moved_books: bool = False) -> Outcome:
     case = Case(name="x", reason=Reason.SCOPE_EXCEEDED, prepare=prepare_nothing, trail=Trail.DENIED)  # type: ignore[arg-type]
-    return Outcome(case=case, got=got, request_id="1", request_digest=DIGEST, moved_books=moved_books)
+    return Outcome(case=case, got=got, request_id="1", request_digest=DIGEST, unread_from="", moved_books=moved_books)
 
 
 def denied(reason: str = "SCOPE_EXCEEDED") -> dict[str, object]:
