@@ -129,6 +129,22 @@ async def test_pages_whose_rows_are_not_the_total_are_malformed(
     assert (status(answer), answer.detail) == ("MALFORMED", "taxinfo/saleinvoice.total")
 
 
+@pytest.mark.parametrize(("total", "as_of"), [("23", "2026-11-22"), (22, "2026-11-21")])
+async def test_pages_that_contradict_one_another_are_malformed(
+    adapter: Adapter, stage: SichuanStage, total: object, as_of: str
+) -> None:
+    first = {"list": [invoice(1)] * 20, "total": 22, "pageNumber": 1, "pageSize": 20}
+    stage.modules["taxinfo/saleinvoice"] = success(first)
+
+    async def other(request: web.Request) -> web.StreamResponse:
+        page = first | {"list": [invoice(2)] * 2, "total": total}
+        return stage.sealed(page, headers={"x-credit-code": SUBJECT, "x-data-asof": as_of})
+
+    stage.always["/v2/enterprises/taxinfo/modules/saleinvoice"] = other
+    answer = (await asked(adapter, "sales_invoice_monthly"))["sales_invoice_monthly"]
+    assert (status(answer), answer.detail) == ("MALFORMED", "taxinfo/saleinvoice.total")
+
+
 async def test_a_page_about_somebody_else_is_malformed(adapter: Adapter, stage: SichuanStage) -> None:
     first = {"list": [invoice(1)] * 20, "total": 21, "pageNumber": 1, "pageSize": 20}
     stage.modules["taxinfo/saleinvoice"] = success(first)
