@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import date
 
 import pytest
 
 from consent import store as consent_store
-from consent.model import Actor, HoldKind
+from consent.model import Actor, HoldKind, LoanEnd
 from core.errors import BashuError, Reason
 from gateway import store
-from tests.admission_stage import FIRM, open_stage
+from tests.admission_stage import FIRM, POST_LOAN, open_stage
 
 ONE_USE = {"usage": {"mode": "ONE_TIME", "max_uses": 1, "frequency": None}}
 VERSION_READ = "c.version = ($30::bigint[])[array_position($29::uuid[], c.consent_id)]"
@@ -144,3 +145,35 @@ async def test_a_revocation_that_leaves_intents_open_is_followed_by_a_release(wo
     outcome = await revoke_during_an_admission(workers)
     assert not isinstance(outcome, BaseException)
     assert any("RELEASE_AFTER_REVOKED" in line for line in await workers[0].check_log())
+
+
+async def close_a_loan_during_an_admission(workers):
+    """Close a loan in front of an admission that read it open, under a consent that goes on."""
+    one, two = workers
+    day = date(2026, 1, 1)
+    await one.loans.register("bank-cq", "loan-1", subject=FIRM, application_reference="", opened_on=day, due_on=day)
+    consent = await one.grant(**POST_LOAN)
+    async with gatekeeper(one, consent):
+        closing = asyncio.create_task(two.loans.close("bank-cq", "loan-1", reason=LoanEnd.SETTLED))
+        await one.waiting_for_a_lock()
+        named = {"purpose": "POST_LOAN_MANAGEMENT", "application_reference": "", "loan_reference": "loan-1"}
+        asking = asyncio.create_task(one.ask(consent, **named))
+        await one.waiting_for_a_lock(2)
+    await closing
+    (outcome,) = await asyncio.gather(asking, return_exceptions=True)
+    return outcome
+
+
+async def test_an_admission_that_read_the_loan_open_is_decided_again(workers):
+    outcome = await close_a_loan_during_an_admission(workers)
+    assert isinstance(outcome, BashuError)
+    assert outcome.reason is Reason.LOAN_CLOSED
+
+
+async def test_a_loan_closed_without_touching_its_consents_is_slipped_past(workers, monkeypatch):
+    async def no_touch(_tx, _ids):
+        return None
+
+    monkeypatch.setattr(consent_store, "touch", no_touch)
+    outcome = await close_a_loan_during_an_admission(workers)
+    assert not isinstance(outcome, BaseException)

@@ -346,6 +346,18 @@ async def test_a_late_answer_is_out_of_time_whether_swept_or_not(stage):
     assert await stage.check_log() == []
 
 
+async def test_the_sweeper_waits_for_nobody(stage):
+    consent = await stage.grant()
+    locked, free = await stage.ask(consent, deadline_s=0), await stage.ask(consent, deadline_s=0)
+    stage.shift(seconds=6)
+    async with stage.owner.transaction() as tx:
+        await tx.fetch("SELECT 1 FROM intent WHERE request_id = $1 FOR UPDATE", locked.permit.request_id)
+        assert await stage.sweeper.sweep() == 1
+    states = {row["request_id"]: row["state"] for row in await stage.intents()}
+    assert states == {locked.permit.request_id: "OPEN", free.permit.request_id: "CLOSED"}
+    assert await stage.sweeper.sweep() == 1
+
+
 async def test_a_repeat_costs_no_use_and_asks_only_what_is_outstanding(stage):
     consent = await stage.grant()
     ask = an_ask(consent_id=consent.consent_id, items=("tax_payment", "tax_credit_grade"))
@@ -444,6 +456,19 @@ async def test_a_repeat_of_a_refunded_attempt_takes_a_use_again(stage):
     await stage.release(second)
     facts = await stage.facts(consent)
     assert (second.attempt, facts.used, facts.last_use) == (2, 1, 2)
+    assert await stage.check_log() == []
+
+
+async def test_a_free_repeat_gives_back_nothing_that_it_never_took(stage):
+    consent = await stage.grant()
+    ask = an_ask(consent_id=consent.consent_id)
+    await stage.release(await stage.admissions.admit(ask), "TIMEOUT")
+    repeat = await stage.admissions.admit(ask)
+    await stage.releases.fail(
+        repeat.permit, Reason.PLATFORMS_UNAVAILABLE, platforms=lines(repeat.permit, "MAINTENANCE")
+    )
+    assert (await stage.facts(consent)).used == 1
+    assert (await stage.count())["USE_REFUNDED"] == 0
     assert await stage.check_log() == []
 
 
@@ -577,3 +602,17 @@ async def test_registering_twice_answers_alike_and_other_bytes_are_refused(stage
     error = await refused(stage.consents.register(signed(a_payload()), only_for="bank-sc"))
     assert error.reason is Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS
     assert await stage.count() == {"CONSENT_REGISTERED": 1}
+
+
+async def test_two_workers_that_register_one_artefact_answer_alike(fresh_database, tmp_path):
+    (tmp_path / "b").mkdir()
+    async with (
+        open_stage(fresh_database, tmp_path) as one,
+        open_stage(fresh_database, tmp_path / "b") as two,
+    ):
+        for _ in range(5):
+            raw = signed(a_payload())
+            registered = await asyncio.gather(*(worker.consents.register(raw) for worker in (one, two) * 3))
+            assert len({consent.entry_id for consent in registered}) == 1
+            assert [consent.is_new for consent in registered].count(True) == 1
+        assert await one.count() == {"CONSENT_REGISTERED": 5}

@@ -167,6 +167,16 @@ def test_uses_are_counted_in_all():
     assert budget.refusal(rule, row, NOW).reason is Reason.CONSENT_EXHAUSTED
 
 
+def test_each_window_counts_from_one():
+    rule = usage(per_window=3)
+    row = facts(max_uses=100)
+    counted = []
+    for hours in (0, 1, 24, 25, 48):
+        row = budget.spend(rule, row, NOW + timedelta(hours=hours))
+        counted.append(row.window_used)
+    assert counted == [1, 2, 1, 2, 1]
+
+
 def test_a_use_given_back_is_free_again_under_a_new_ordinal():
     rule = usage(per_window=5)
     row = budget.spend(rule, facts(), NOW)
