@@ -271,19 +271,14 @@ def _finish(fields: Fields, read: Any) -> Any:
 
 
 def _term(top: Fields) -> tuple[bool, int]:
-    """Return (ends with the loan, days it outlasts it); null and ``{until: FIXED}`` both mean ``exp`` alone."""
+    """Return (ends with the loan, days it outlasts it); without a term ``exp`` alone ends the consent."""
     if not top.has("term"):
         return False, 0
     term = top.inner("term")
-    until = term.text("until")
-    if until not in {"FIXED", "LOAN_CLOSED"}:
-        refuse("term.until", "must be LOAN_CLOSED, or FIXED for exp alone")
-    ends_with_loan = until == "LOAN_CLOSED"
-    days = 0
-    if ends_with_loan and term.has("plus_days"):
-        days = term.integer("plus_days", most=MAX_AFTER_CLOSING_DAYS)
+    term.exactly("until", "LOAN_CLOSED")
+    days = term.integer("plus_days", most=MAX_AFTER_CLOSING_DAYS) if term.has("plus_days") else 0
     term.done()
-    return ends_with_loan, days
+    return True, days
 
 
 def _supersedes(top: Fields) -> Supersedes | None:

@@ -87,7 +87,7 @@ class SigningAuthority:
             "iat": int(now.timestamp()),
             "nbf": int(start.timestamp()),
             "exp": int(end.timestamp()),
-            "term": grant.term or {"until": "FIXED"},
+            "term": grant.term,
             "supersedes": None,
             "subject": {
                 "kind": kind,

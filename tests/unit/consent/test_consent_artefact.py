@@ -142,7 +142,7 @@ def test_one_time_means_one_use():
 def test_a_loans_consent_may_run_until_its_closing_and_90_days():
     artefact = parsed(**POST_LOAN, term={"until": "LOAN_CLOSED", "plus_days": 90}).artefact
     assert (artefact.ends_with_loan, artefact.plus_days) == (True, 90)
-    fixed = parsed(term={"until": "FIXED"}).artefact
+    fixed = parsed(term=None).artefact
     assert (fixed.ends_with_loan, fixed.plus_days) == (False, 0)
 
 
