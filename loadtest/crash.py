@@ -40,8 +40,8 @@ from loadtest.stack import Stack, dev_stack
 QUERIES: Final = 200
 CONSENTS: Final = 8
 CLIENTS: Final = 4
-KILL_AFTER: Final = 20
-"""Answers that must have arrived before the kill: work is finished, running and waiting then."""
+KILL_AFTER: Final = 100
+"""Answers that must have arrived before the kill: by then both workers have answered some and are at work on others."""
 DEADLINE_S: Final = 8.0
 CLOSED_WITHIN_S: Final = 45.0
 """An intent expires 5 s after its deadline, the sweeper closes it within 5 s more; a retry may start late."""

@@ -72,9 +72,14 @@ def read_stack(state: Path) -> Stack:
     Raises:
         FileNotFoundError: no stack has finished starting on this folder.
     """
-    described = json.loads((state / "dev.json").read_text())
+    return read_description(state / "dev.json")
+
+
+def read_description(path: Path) -> Stack:
+    """Read a stack's description from ``path``; its folder is the stack's state."""
+    described = json.loads(path.read_text())
     return Stack(
-        state=state,
+        state=path.parent,
         grpc=described["grpc"],
         ca=Path(described["ca"]) if described["ca"] else None,
         postgres=described["postgres"],
