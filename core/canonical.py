@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 _TYPE_ERROR: Final = "canonical JSON takes objects with ASCII names, arrays, integers, strings, true, false and null"
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -20,16 +21,17 @@ def canonical_json(value: object) -> bytes:
 
 
 def _refuse_floats(value: object) -> None:
-    match value:
-        case dict():
-            for name, member in value.items():
-                if not (isinstance(name, str) and name.isascii()):
-                    raise TypeError(_TYPE_ERROR)
+    # Exact types, checked by identity: this runs over every member of every entry.
+    kind = type(value)
+    if kind is dict:
+        for name, member in value.items():  # type: ignore[attr-defined]
+            if type(name) is not str or not name.isascii():
+                raise TypeError(_TYPE_ERROR)
+            if type(member) not in _PLAIN:
                 _refuse_floats(member)
-        case list() | tuple():
-            for member in value:
+    elif kind is list or kind is tuple:
+        for member in value:  # type: ignore[attr-defined]
+            if type(member) not in _PLAIN:
                 _refuse_floats(member)
-        case bool() | int() | str() | None:
-            pass
-        case _:
-            raise TypeError(_TYPE_ERROR)
+    elif kind not in _PLAIN:
+        raise TypeError(_TYPE_ERROR)

@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from gateway.dev_state import (
 )
 from gateway.identity.admin import Administration
 from gateway.identity.sealing import NameSeal
-from gateway.processes import Program, keep_running
+from gateway.processes import Program, keep_running, spawn
 from gateway.serve import reserve_port, worker_programs
 from gateway.settings import load_settings, read_secret
 from standards.catalogue import load_standard
@@ -83,87 +84,122 @@ async def run_dev(options: DevOptions, *, say: Callable[[str], None]) -> None:
                 standard=standard,
                 with_persons=options.persons,
             )
-        await _run_parts(options, state, postgres, participants, stop=stop, say=say)
+        try:
+            await _Parts(options, state, postgres, participants, stop=stop, say=say).run()
+        except* DevStartFailed as failed:
+            raise failed.exceptions[0] from None
     say("stopped")
 
 
-async def _run_parts(
-    options: DevOptions,
-    state: DevState,
-    postgres: EmbeddedPostgres,
-    participants: list[DevParticipant],
-    *,
-    stop: asyncio.Event,
-    say: Callable[[str], None],
-) -> None:
-    pids: dict[str, Any] = {"gateway": [], "sandbox": [], "postgres": postgres.pid, "sealer": None, "dev": os.getpid()}
-    async with asyncio.TaskGroup() as group:
-        sandbox_file = state.sandbox / "sandbox.json"
-        sandbox_file.unlink(missing_ok=True)
-        group.create_task(
-            keep_running(
-                _sandbox_program(options, state),
-                stop,
-                output=state.root / "sandbox.log",
-                on_start=lambda pid: pids.update(sandbox=[pid]),
-            )
-        )
-        if not await _appears([sandbox_file], stop, what="the sandbox", log=state.root / "sandbox.log"):
-            return
-        sandbox = json.loads(sandbox_file.read_text())
-        write_settings(
-            state, sandbox=sandbox, plaintext=options.plaintext, persons=options.persons, workers=options.workers
-        )
-        settings = load_settings(state.settings_file)
-        seal = Program(
-            name="sealer",
-            module="gateway.cli",
-            arguments=("sealer", "--settings", str(state.settings_file)),
-            environment={},
-        )
-        group.create_task(
-            keep_running(seal, stop, output=state.root / "sealer.log", on_start=lambda pid: pids.update(sealer=pid))
-        )
-        with reserve_port("127.0.0.1", options.grpc_port) as reserved:
+class _Parts:
+    """The child processes of one start: sandbox, sealer, workers; what ``dev.json`` says of them."""
+
+    def __init__(
+        self,
+        options: DevOptions,
+        state: DevState,
+        postgres: EmbeddedPostgres,
+        participants: list[DevParticipant],
+        *,
+        stop: asyncio.Event,
+        say: Callable[[str], None],
+    ) -> None:
+        self._options = options
+        self._state = state
+        self._postgres = postgres
+        self._participants = participants
+        self._stop = stop
+        self._say = say
+        self._group = asyncio.TaskGroup()
+        self._workers: dict[str, int] = {}
+        self._pids: dict[str, Any] = {"gateway": [], "postgres": postgres.pid, "dev": os.getpid()}
+        self._sandbox: dict[str, Any] = {}
+        self._address = ""
+
+    async def run(self) -> None:
+        """Start the parts in order, describe them, and keep them running until told to stop."""
+        with reserve_port("127.0.0.1", self._options.grpc_port) as reserved:
             port = reserved.getsockname()[1]
-            programs = worker_programs(state.settings_file, settings, port=port, run=state.run, workers=options.workers)
-            state.run.mkdir(mode=0o700, exist_ok=True)
-            workers = dict.fromkeys(program.name for program in programs)
+            self._address = f"127.0.0.1:{port}"
+            async with self._group:
+                if await self._start_sandbox() and await self._start_gateway(port):
+                    await self._first_enquiries()
+                    self._describe(self._state.description)
+                    self._say(f"gRPC {self._address}  ({self._state.description})")
+                    for name, url in self._sandbox["platforms"].items():
+                        self._say(f"{name} {url}")
+                    self._say(f"sandbox control {self._sandbox['control']}")
+                    await self._stop.wait()
+                self._say("stopping")
+                self._state.description.unlink(missing_ok=True)
 
-            def tell() -> None:
-                pids["gateway"] = [pid for pid in workers.values() if pid is not None]
-                if state.description.exists():
-                    write()
+    async def _start_sandbox(self) -> bool:
+        ready = self._state.sandbox / "sandbox.json"
+        ready.unlink(missing_ok=True)
+        program = _sandbox_program(self._options, self._state)
+        log = self._keep(program, log="sandbox.log", on_start=lambda pid: self._pids.update(sandbox=[pid]))
+        if not await _appears([ready], self._stop, what="the sandbox", log=log):
+            return False
+        self._sandbox = json.loads(ready.read_text())
+        return True
 
-            def write() -> None:
-                describe(
-                    state,
-                    grpc_address=f"127.0.0.1:{port}",
-                    postgres_dsn=postgres.dsn("bashu_reader"),
-                    pids=pids,
-                    participants=participants,
-                    sandbox=sandbox,
-                    plaintext=options.plaintext,
-                )
+    async def _start_gateway(self, port: int) -> bool:
+        state, options = self._state, self._options
+        write_settings(
+            state, sandbox=self._sandbox, plaintext=options.plaintext, persons=options.persons, workers=options.workers
+        )
+        settings_file = state.settings_file
+        sealer = Program(
+            name="sealer", module="gateway.cli", arguments=("sealer", "--settings", str(settings_file)), environment={}
+        )
+        self._keep(sealer, log="sealer.log", on_start=lambda pid: self._pids.update(sealer=pid))
+        settings = load_settings(settings_file)
+        programs = worker_programs(settings_file, settings, port=port, run=state.run, workers=options.workers)
+        state.run.mkdir(mode=0o700, exist_ok=True)
+        ready = [state.run / f"{program.name}.ready" for program in programs]
+        for file in ready:
+            file.unlink(missing_ok=True)
+        for program in programs:
+            log = self._keep(program, log="gateway.log", on_start=partial(self._worker_started, program.name))
+        return await _appears(ready, self._stop, what="the gateway", log=log)
 
-            for program in programs:
-                (state.run / f"{program.name}.ready").unlink(missing_ok=True)
+    async def _first_enquiries(self) -> None:
+        """Let the nine extra lenders ask, once in the life of a state folder (docs/platforms/subjects.md)."""
+        done = self._state.run / "first_enquiries"
+        if done.exists():
+            return
+        self._describe(self._state.draft)
+        program = Program(
+            name="enquiries", module="loadtest.enquiries", arguments=(str(self._state.draft),), environment={}
+        )
+        process = await spawn(program, output=self._state.root / "enquiries.log")
+        if await process.wait() != 0:
+            raise DevStartFailed(f"the first enquiries failed; see {self._state.root / 'enquiries.log'}")
+        self._state.draft.unlink()
+        done.touch()
 
-                def started(pid: int, name: str = program.name) -> None:
-                    workers[name] = pid
-                    tell()
+    def _keep(self, program: Program, *, log: str, on_start: Callable[[int], None]) -> Path:
+        output = self._state.root / log
+        self._group.create_task(keep_running(program, self._stop, output=output, on_start=on_start))
+        return output
 
-                group.create_task(keep_running(program, stop, output=state.root / "gateway.log", on_start=started))
-            ready = [state.run / f"{program.name}.ready" for program in programs]
-            if await _appears(ready, stop, what="the gateway", log=state.root / "gateway.log"):
-                write()
-                say(f"gRPC 127.0.0.1:{port}  ({state.description})")
-                for name, url in sandbox["platforms"].items():
-                    say(f"{name} {url}")
-                say(f"sandbox control {sandbox['control']}")
-                await stop.wait()
-            say("stopping")
-            state.description.unlink(missing_ok=True)
+    def _worker_started(self, name: str, pid: int) -> None:
+        self._workers[name] = pid
+        self._pids["gateway"] = list(self._workers.values())
+        if self._state.description.exists():
+            self._describe(self._state.description)
+
+    def _describe(self, file: Path) -> None:
+        describe(
+            self._state,
+            file=file,
+            grpc_address=self._address,
+            postgres_dsn=self._postgres.dsn("bashu_reader"),
+            pids=self._pids,
+            participants=self._participants,
+            sandbox=self._sandbox,
+            plaintext=self._options.plaintext,
+        )
 
 
 @contextlib.asynccontextmanager

@@ -39,6 +39,11 @@ class DevState:
         return self.root / "dev.json"
 
     @property
+    def draft(self) -> Path:
+        """The description while the stack still does what it does before it is handed over."""
+        return self.root / "run" / "dev.json"
+
+    @property
     def run(self) -> Path:
         """Ready files of the workers."""
         return self.root / "run"
@@ -172,6 +177,7 @@ def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str
 def describe(
     state: DevState,
     *,
+    file: Path,
     grpc_address: str,
     postgres_dsn: str,
     pids: dict[str, Any],
@@ -179,7 +185,7 @@ def describe(
     sandbox: dict[str, Any],
     plaintext: bool,
 ) -> None:
-    """Write ``dev.json``, and the log's verifier key beside it."""
+    """Write what ``dev.json`` says to ``file``, and the log's verifier key beside it."""
     (state.root / "ledger.vkey").write_text(state.signer.vkey + "\n")
     members = {
         member.participant.participant_id: {
@@ -212,7 +218,7 @@ def describe(
         "platforms": sandbox["platforms"],
         "sandbox_control": sandbox["control"],
     }
-    write_secret(state.description, json.dumps(described, indent=1, ensure_ascii=False).encode() + b"\n")
+    write_secret(file, json.dumps(described, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def commitment_kid(authority: str) -> str:
