@@ -21,11 +21,11 @@ def canonical_json(value: object) -> bytes:
 
 
 def _refuse_floats(value: object) -> None:
-    # Exact types, checked by identity: this runs over every member of every entry.
+    # Exact types first, by identity: this runs over every member of every entry. Enums are the subclasses met here.
     kind = type(value)
     if kind is dict:
         for name, member in value.items():  # type: ignore[attr-defined]
-            if type(name) is not str or not name.isascii():
+            if not isinstance(name, str) or not name.isascii():
                 raise TypeError(_TYPE_ERROR)
             if type(member) not in _PLAIN:
                 _refuse_floats(member)
@@ -33,5 +33,5 @@ def _refuse_floats(value: object) -> None:
         for member in value:  # type: ignore[attr-defined]
             if type(member) not in _PLAIN:
                 _refuse_floats(member)
-    elif kind not in _PLAIN:
+    elif kind not in _PLAIN and not isinstance(value, str | int):
         raise TypeError(_TYPE_ERROR)
