@@ -94,6 +94,7 @@ def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool,
         "operator.licence": _licence(persons=persons),
         "server": {
             "workers": workers,
+            "admin_port": 0,
             **(
                 {}
                 if plaintext

@@ -18,8 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 PREFIX: Final = "BASHU_"
 FILE_VARIABLE: Final = "BASHU_SETTINGS"
-_NOT_SETTINGS: Final = frozenset({FILE_VARIABLE, "BASHU_PARENT_PID"})
-"""Variables of the prefix that are read elsewhere."""
+_NOT_SETTINGS: Final = frozenset({FILE_VARIABLE, "BASHU_PARENT_PID", "BASHU_REQUIRE_NODE", "BASHU_VECTORS"})
+_CLIENT_PREFIX: Final = "BASHU_CLIENT_"
+"""Variables of the prefix that are read elsewhere: by a start, the test suite, and `bashu`."""
 
 _BASE: Final[ContextVar[Path]] = ContextVar("bashu_settings_folder")
 FilePath = Annotated[Path, AfterValidator(lambda path: _BASE.get(Path()) / path)]
@@ -220,7 +221,7 @@ def read_secret(path: Path, *, setting: str) -> bytes:
 
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
     for name, text in environment.items():
-        if not name.startswith(PREFIX) or name in _NOT_SETTINGS:
+        if not name.startswith(PREFIX) or name.startswith(_CLIENT_PREFIX) or name in _NOT_SETTINGS:
             continue
         *sections, key = name.removeprefix(PREFIX).lower().split("__")
         place = values

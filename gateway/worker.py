@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,7 +103,8 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
         await worker.server.start()
         # What lives now lives long: the collector need not look at it again and again.
         gc.freeze()
-        await asyncio.to_thread(ready.write_text, str(os.getpid()))
+        facts = {"pid": os.getpid(), "port": worker.server.port, "channelz_port": worker.server.admin_port}
+        await asyncio.to_thread(ready.write_text, json.dumps(facts))
         await stop.wait()
         await worker.server.drain(settings.server.drain_s)
         for life in lives:
