@@ -43,12 +43,16 @@ EXIT_CODES: Final = (
 ProfileOption = Annotated[
     Path | None,
     typer.Option(
-        "--profile", envvar="BASHU_CLIENT_PROFILE", help="配置文件 profile; default ./bashu.toml, ~/.config/bashu/bashu.toml"
+        "--profile",
+        envvar="BASHU_CLIENT_PROFILE",
+        help="配置文件 profile; default ./bashu.toml, ~/.config/bashu/bashu.toml",
     ),
 ]
 DevOption = Annotated[
     Path | None,
-    typer.Option("--dev", envvar="BASHU_CLIENT_DEV", help="开发环境目录 folder of `bashu-gateway dev` (or its dev.json)"),
+    typer.Option(
+        "--dev", envvar="BASHU_CLIENT_DEV", help="开发环境目录 folder of `bashu-gateway dev` (or its dev.json)"
+    ),
 ]
 AsOption = Annotated[str | None, typer.Option("--as", help="以哪个参与方身份 participant of the dev stack")]
 OperatorOption = Annotated[str | None, typer.Option("--operator", help="操作员工号 staff number acting")]
