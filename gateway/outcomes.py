@@ -60,6 +60,7 @@ def outcome_lines(answers: Iterable[ItemAnswer]) -> tuple[PlatformLine, ...]:
             status=status_name(answer.status),
             records=len(answer.records),
             raw_digest=answer.raw_digest,
+            was_sent=answer.was_sent,
         )
         for answer in answers
     )

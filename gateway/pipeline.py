@@ -84,8 +84,11 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     answers = await ask_platforms(engine.adapters, permit, deadline=deadline)
     checked = check_answers(permit, answers)
     if nobody_answered(checked.answers, earlier=admitted.outcomes):
-        await engine.releases.fail(permit, unavailable(checked.answers), platforms=outcome_lines(checked.answers))
-        raise unavailable(checked.answers)
+        failure = unavailable(checked.answers)
+        await engine.releases.fail(
+            permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(checked.answers)
+        )
+        raise failure
     report = _merged(engine, admitted, [*checked.answers, *_skipped(engine, admitted)])
     content = report.SerializeToString(deterministic=True)
     receipt = await engine.releases.release(

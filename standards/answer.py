@@ -37,7 +37,8 @@ class ItemAnswer:
     ``as_of`` is the day or moment that the data describe, ``fetched_at`` when they came (both aware, UTC; None =
     unknown). ``raw_digest`` is the SHA-256 of the answer as received (R38). ``detail`` is a code and words for an
     operator, never a value. ``dropped_class3`` counts values of natural persons that the adapter dropped.
-    ``resume_after`` goes with PENDING. A record that is not of ``item`` is a ValueError.
+    ``resume_after`` goes with PENDING. ``was_sent`` False: certainly not a byte of the question left. A record that is
+    not of ``item`` is a ValueError.
     """
 
     platform_id: str
@@ -55,6 +56,7 @@ class ItemAnswer:
     mapping_version: str = ""
     quality: Quality.ValueType = QUALITY_REPORTED
     resume_after: datetime | None = None
+    was_sent: bool = True
 
     def __post_init__(self) -> None:
         if any(record.WhichOneof(BODY) != self.item for record in self.records):

@@ -12,6 +12,7 @@ import structlog
 
 from adapters.kit.failures import STATUS_OF, Failure, PlatformFailureError
 from adapters.kit.protocol import PlatformInfo
+from adapters.kit.sent import watched
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord
 from core.clock import Clock
@@ -82,14 +83,23 @@ async def answer_items(
     began = clock.monotonic()
     outcomes = {item: _not_asked(platform, permit, item, clock.now()) for item in items}
     wanted = frozenset(item for item, outcome in outcomes.items() if outcome is None)
-    if wanted:
-        found = await _asked(platform, permit, wanted, deadline=deadline, clock=clock, ask=ask)
-        for item in wanted:
-            outcomes[item] = found.get(item) or refused(Failure.MALFORMED, "NO_OUTCOME")
+    with watched() as sending:
+        if wanted:
+            found = await _asked(platform, permit, wanted, deadline=deadline, clock=clock, ask=ask)
+            for item in wanted:
+                outcomes[item] = found.get(item) or refused(Failure.MALFORMED, "NO_OUTCOME")
     latency_ms = int((clock.monotonic() - began) * 1000)
     fetched_at = clock.now()
     return [
-        _answer(platform, item, outcome, fetched_at=fetched_at, latency_ms=latency_ms, mapping_version=mapping_version)
+        _answer(
+            platform,
+            item,
+            outcome,
+            fetched_at=fetched_at,
+            latency_ms=latency_ms,
+            mapping_version=mapping_version,
+            was_sent=item in wanted and sending.was_sent,
+        )
         for item, outcome in sorted(outcomes.items())
         if outcome is not None
     ]
@@ -162,6 +172,7 @@ def _answer(
     fetched_at: datetime,
     latency_ms: int,
     mapping_version: str,
+    was_sent: bool,
 ) -> ItemAnswer:
     return ItemAnswer(
         platform_id=platform.platform_id,
@@ -178,4 +189,5 @@ def _answer(
         detail="; ".join(outcome.notes),
         mapping_version=mapping_version,
         resume_after=outcome.resume_after,
+        was_sent=was_sent,
     )

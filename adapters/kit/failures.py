@@ -65,7 +65,8 @@ class PlatformFailureError(BashuError):
     """A classified failure of a platform; it never leaves ``adapters``, where it becomes a status.
 
     ``detail`` is a code and words for an operator, never a value or the platform's own text. ``retry_after_s`` None
-    means: sending the same call again is pointless or harmful. ``resume_after`` goes with PENDING.
+    means: sending the same call again is pointless or harmful. ``resume_after`` goes with PENDING. ``was_sent`` False:
+    there was no connection, so certainly not a byte of the call left.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class PlatformFailureError(BashuError):
         *,
         retry_after_s: float | None = None,
         resume_after: datetime | None = None,
+        was_sent: bool = True,
     ) -> None:
         super().__init__(
             Reason.PLATFORMS_UNAVAILABLE, detail or failure.value, turn=Turn.PLATFORM, retry_after_s=retry_after_s
@@ -82,6 +84,7 @@ class PlatformFailureError(BashuError):
         self.failure: Final = failure
         self.detail: Final = detail or failure.value
         self.resume_after: Final = resume_after
+        self.was_sent: Final = was_sent
 
     @property
     def status(self) -> PlatformStatus.ValueType:

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import http_exceptions
 
 from adapters.kit.failures import Failure, PlatformFailureError
+from adapters.kit.sent import note_sent
 
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 """Both platforms' pages: an answer is at most 2 MiB."""
@@ -79,11 +80,17 @@ class Transport:
         remaining = deadline - self._monotonic()
         if remaining <= 0:
             raise PlatformFailureError(Failure.TIMED_OUT)
+        may_have_left = True
         try:
             async with asyncio.timeout(remaining):
                 return await self._exchange(method, path, headers, body)
         except (TimeoutError, aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError) as error:
-            raise _classified(error) from error
+            failure = _classified(error)
+            may_have_left = failure.was_sent
+            raise failure from error
+        finally:
+            if may_have_left:
+                note_sent()
 
     async def close(self) -> None:
         """Close the pool."""
@@ -142,13 +149,15 @@ def _classified(error: Exception) -> PlatformFailureError:
     """Name what went wrong on the wire; the error's own text may hold an address or more, so it stays its cause."""
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return PlatformFailureError(Failure.UNREACHABLE, "CONNECT_TIMEOUT")
+            return PlatformFailureError(Failure.UNREACHABLE, "CONNECT_TIMEOUT", was_sent=False)
         case TimeoutError():
             return PlatformFailureError(Failure.TIMED_OUT)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return PlatformFailureError(Failure.TLS, retry_after_s=RETRY_AFTER_S)
+            # With TLS 1.3 a client certificate is refused after the request went out: then the error is ssl's own.
+            was_sent = not isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError)
+            return PlatformFailureError(Failure.TLS, retry_after_s=RETRY_AFTER_S, was_sent=was_sent)
         case aiohttp.ClientConnectorError():
-            return PlatformFailureError(Failure.UNREACHABLE, retry_after_s=RETRY_AFTER_S)
+            return PlatformFailureError(Failure.UNREACHABLE, retry_after_s=RETRY_AFTER_S, was_sent=False)
         case aiohttp.ClientResponseError() | http_exceptions.HttpProcessingError() | aiohttp.InvalidURL():
             return PlatformFailureError(Failure.MALFORMED, "NO_HTTP")
         case _:

@@ -353,6 +353,20 @@ async def test_an_address_where_nobody_listens_is_unavailable(stage: Stage, stan
     await stage.start()
     # Inside the published window of a platform a refused connection is its maintenance.
     assert statuses(answers) <= {"UNAVAILABLE", "MAINTENANCE"}
+    assert not any(answer.was_sent for answer in answers.values())
+
+
+async def test_a_question_that_may_have_left_says_so(adapter: Adapter, stage: Stage) -> None:
+    assert all(answer.was_sent for answer in (await asked(adapter)).values())
+    stage.always["*"] = resets
+    assert all(answer.was_sent for answer in (await asked(adapter)).values())
+
+
+async def test_a_question_behind_an_open_breaker_was_not_sent(adapter: Adapter, stage: Stage) -> None:
+    stage.always["*"] = server_error
+    for _ in range(8):
+        answers = await asked(adapter)
+    assert {(answer.detail, answer.was_sent) for answer in answers.values()} == {("CIRCUIT_OPEN", False)}
 
 
 async def test_a_broken_platform_is_left_alone_after_a_while(adapter: Adapter, stage: Stage) -> None:
