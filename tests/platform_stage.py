@@ -321,7 +321,7 @@ class SichuanStage(Stage):
     state: str = "ACTIVE"
     is_known: bool = True
     tokens: int = 0
-    filings: int = 0
+    filings: list[list[str]] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
 
@@ -343,13 +343,21 @@ class SichuanStage(Stage):
         if request.headers.get("Authorization") != f"sbx.{self.tokens}":
             return web.Response(status=401, text="token invalid")
         if request.path == "/v2/authorizations":
-            self.filings += 1
             asked = json.loads(await request.read())
-            answer = {"authorizationId": "SCA1", "state": self.state, "validTo": asked["validTo"], "changedAt": 1}
+            self.filings.append(asked["modules"])
+            number = next((n for n, filed in enumerate(self.filings) if {*asked["modules"]} <= {*filed}), 0)
+            answer = {
+                "authorizationId": f"SCA{number}",
+                "state": self.state,
+                "validTo": asked["validTo"],
+                "changedAt": 1,
+            }
             return web.json_response(answer | {"modules": asked["modules"]}, status=201)
-        self.marks.add((request.headers["X-Institution"], request.headers["x-request-id"]))
+        asked = json.loads(await request.read()) if request.path == "/v2/reports" else {}
+        authorisation = asked.get("authorizationId") or request.headers.get("X-Auth-Id")
+        self.marks.add((authorisation or request.headers["X-Institution"], request.headers["x-request-id"]))
         if request.path == "/v2/reports":
-            return self.report(json.loads(await request.read())["modules"])
+            return self.report(asked["modules"])
         self.queries.append(dict(request.query))
         _, _, group, _, name = request.path.strip("/").split("/")
         page = self.pages[f"{group}/{name}", int(request.query["pageNumber"])]

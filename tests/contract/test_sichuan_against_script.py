@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,11 +86,39 @@ async def test_a_token_that_is_never_good_is_unavailable(adapter: Adapter, stage
     assert stage.calls.count(REPORTS) == 2
 
 
-async def test_public_modules_alone_need_no_letter(adapter: Adapter, stage: SichuanStage) -> None:
-    await asked(adapter)
-    assert stage.filings == 0
-    await asked(adapter, "platform_score")
-    assert stage.filings == 1
+async def test_without_a_consent_no_letter_is_filed(adapter: Adapter, stage: SichuanStage) -> None:
+    items = frozenset({REGISTRATION})
+    await adapter.ask(a_permit("sichuan", items, artefact=None), items, deadline=time.monotonic() + 5)
+    assert stage.asked
+    assert not stage.filings
+
+
+async def test_a_repeat_of_public_modules_alone_leaves_no_second_mark(
+    adapter: Adapter, stage: SichuanStage, standard: Standard
+) -> None:
+    await asked(adapter, REGISTRATION, "platform_score")
+    await asked(adapter, REGISTRATION)
+    another_worker = stage.adapter(standard)
+    await asked(another_worker, REGISTRATION)
+    await another_worker.close()
+    assert len(stage.marks) == 1
+
+
+async def test_a_letter_names_all_that_the_consent_grants_and_is_shared_by_every_question(
+    stage: SichuanStage, standard: Standard
+) -> None:
+    granted = ("platform_score", REGISTRATION, "tax_arrears", "vehicle_mortgage")
+    payload = json.dumps({"data": {"items": [{"id": item} for item in granted]}}).encode()
+    artefact = b"e30." + base64.urlsafe_b64encode(payload).rstrip(b"=") + b".x"
+    # Each by a worker of its own: the second and third file again and are answered with the letter in force.
+    for items in (frozenset({REGISTRATION}), frozenset({REGISTRATION, "platform_score"}), frozenset({REGISTRATION})):
+        worker = stage.adapter(standard)
+        permit = a_permit("sichuan", items, artefact=artefact)
+        answers = await worker.ask(permit, items, deadline=time.monotonic() + 5)
+        assert {status(answer) for answer in answers} <= {"OK", "NO_DATA"}
+        await worker.close()
+    assert {tuple(filed) for filed in stage.filings} == {("customized/score", "ent-ba/basicinfo", "taxinfo/arrears")}
+    assert len(stage.marks) == 1
 
 
 async def test_only_modules_of_the_items_are_asked_in_the_order_of_the_page(
@@ -167,14 +197,14 @@ async def test_a_letter_revoked_under_way_denies_the_later_modules_alone(adapter
         "403 authorization revoked",
     )
     await asked(adapter, "platform_score")
-    assert stage.filings == 2
+    assert len(stage.filings) == 2
 
 
 async def test_a_letter_that_expired_is_filed_anew_once(adapter: Adapter, stage: SichuanStage) -> None:
     stage.modules["customized/score"] = refusal(403, "authorization expired")
     answer = (await asked(adapter, "platform_score"))["platform_score"]
     assert status(answer) == "DENIED"
-    assert stage.filings == 2
+    assert len(stage.filings) == 2
     assert len(stage.asked) == 2
 
 
