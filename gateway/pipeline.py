@@ -26,7 +26,7 @@ from core.errors import BashuError
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.identity.model import Caller
-from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unavailable
+from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unavailable
 from gateway.question import read_question, request_digest
 from gateway.release import Releases
 from gateway.validation import validate
@@ -83,6 +83,7 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     permit = admitted.permit
     answers = await ask_platforms(engine.adapters, permit, deadline=deadline)
     checked = check_answers(permit, answers)
+    log_findings(checked.findings)
     if nobody_answered(checked.answers, earlier=admitted.outcomes):
         failure = unavailable(checked.answers)
         await engine.releases.fail(
