@@ -92,7 +92,7 @@ async def migrate(dsn: str, folder: Path, *, progress: Progress | None = None) -
         pending = pending_files(files, applied)
         for file in pending:
             await _run(connection, file, tell)
-        tell(f"{len(pending)} run, {len(files)} in all")
+        tell(f"migrations: {len(pending)} run, {len(files)} in all")
         return [file.name for file in pending]
     finally:
         # The advisory lock ends with the session.

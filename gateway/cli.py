@@ -1,4 +1,4 @@
-"""`bashu-gateway`: the operator's command line. Exit codes: 0 done, 1 refused or a finding, 2 usage or settings."""
+"""`bashu-gateway`: the operator's command line; `--help` names the exit codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Coroutine, Iterator
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,23 +23,46 @@ from gateway.settings import Settings, SettingsError, load_settings, read_secret
 
 REFUSED: Final = 1
 USAGE: Final = 2
+UNREACHABLE: Final = 3
+
+EXIT_CODES: Final = (
+    "退出码 exit codes: 0 成功 done · 1 未能执行 refused, or could not go on · 2 用法或设置有误 usage or settings · "
+    "3 数据库无应答 the database did not answer"
+)
+FSCK_EXIT_CODES: Final = (
+    "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 1 有警告 a WARNING · 2 有错误 an ERROR "
+    "(or usage, settings) · 3 数据库无应答 the database did not answer"
+)
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="巴蜀信用互联网关 Bashu gateway: run it, migrate it, check it."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="巴蜀信用互联网关 Bashu gateway: run it, migrate it, check it.",
+    epilog=EXIT_CODES,
 )
+
+
+class SandboxProfile(StrEnum):
+    """Latency and faults of the simulated platforms, as far as they have them."""
+
+    INSTANT = "instant"
+
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
 ]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def dev(
     *,
     state: Annotated[Path, typer.Option(help="状态目录 State folder; made where missing.")] = Path(".dev"),
     grpc_port: Annotated[int, typer.Option(help="gRPC 端口 Port; 0 picks a free one.", min=0, max=65535)] = 0,
     workers: Annotated[int, typer.Option(help="工作进程数 Worker processes.", min=1, max=16)] = 1,
-    profile: Annotated[str, typer.Option(help="沙箱时延与故障 Sandbox profile: instant.")] = "instant",
+    profile: Annotated[
+        SandboxProfile, typer.Option(help="沙箱时延与故障 Latency and faults of the sandbox.")
+    ] = SandboxProfile.INSTANT,
     persons: Annotated[bool, typer.Option("--persons", help="个人查询 Personal path, sandbox licence.")] = False,
     plaintext: Annotated[bool, typer.Option("--plaintext", help="仅用于测量 No TLS, for measurements.")] = False,
 ) -> None:
@@ -53,7 +77,7 @@ def dev(
         _run(run_dev(options, say=lambda line: print(line, flush=True)))  # noqa: T201 - this is the terminal
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def serve(settings: SettingsFile) -> None:
     """网关：若干工作进程共用一个端口. The gateway: N workers behind one port."""
     from gateway.serve import run_workers
@@ -65,7 +89,7 @@ def serve(settings: SettingsFile) -> None:
         _run(run_workers(settings, load_settings(settings), run=run, say=typer.echo))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def sealer(settings: SettingsFile) -> None:
     """封存进程：把已提交条目并入日志树并签署检查点. Integrates entries and signs checkpoints."""
     from gateway.sealing import run_sealer
@@ -82,7 +106,7 @@ def sandbox(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "sandbox", *context.args])  # noqa: S606 - our own program
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def migrate(settings: SettingsFile) -> None:
     """数据库迁移，以所有者身份. Runs the migrations as the owner; nothing else ever logs in as it."""
     from database import migrate as run_migrations
@@ -93,11 +117,10 @@ def migrate(settings: SettingsFile) -> None:
         if owner is None:
             raise SettingsError("database.owner_dsn_file is missing")
         dsn = read_secret(owner, setting="database.owner_dsn_file").decode()
-        done = _run(run_migrations(dsn, MIGRATIONS, progress=typer.echo))
-        typer.echo(f"{len(done)} migrations run")
+        _run(run_migrations(dsn, MIGRATIONS, progress=typer.echo))
 
 
-@app.command("check-config")
+@app.command("check-config", epilog=EXIT_CODES)
 def check_config(settings: SettingsFile) -> None:
     """检查设置文件. Reads the settings and says what is wrong with them."""
     with _spoken_errors():
@@ -105,14 +128,14 @@ def check_config(settings: SettingsFile) -> None:
         typer.echo(f"ok: profile {loaded.profile}, {len(loaded.platforms)} platforms, origin {loaded.ledger.origin}")
 
 
-@app.command()
+@app.command(epilog=FSCK_EXIT_CODES)
 def fsck(settings: SettingsFile) -> None:
-    """检查日志：树、检查点、不变式. Checks tree, checkpoints and invariants; one line a finding; exit 0, 1 or 2."""
+    """检查日志：树、检查点、不变式. Checks tree, checkpoints and invariants; one line a finding."""
     with _spoken_errors():
         raise typer.Exit(_run(_fsck(load_settings(settings))))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def identifier(
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="标准输入每行一个 JSON One JSON object a line.")],
@@ -166,11 +189,16 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 @contextlib.contextmanager
 def _spoken_errors(*more: type[Exception]) -> Iterator[None]:
     """Say what an operator can act on in one line, and leave the rest to a traceback."""
+    from database import DatabaseUnavailable
+
     try:
         yield
     except SettingsError as error:
         typer.echo(f"设置有误 Settings: {error}", err=True)
         raise typer.Exit(USAGE) from error
+    except DatabaseUnavailable as error:
+        typer.echo(f"数据库无应答 The database did not answer: {error}", err=True)
+        raise typer.Exit(UNREACHABLE) from error
     except BashuError as error:
         typer.echo(f"未能执行 Refused: {error}", err=True)
         raise typer.Exit(REFUSED) from error

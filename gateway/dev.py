@@ -69,9 +69,13 @@ async def run_dev(options: DevOptions, *, say: Callable[[str], None]) -> None:
         DevStartFailed, database.binaries.EmbeddedPostgresError, database.MigrationRefused: a part did not start.
     """
     stop = stop_event()
-    state = open_state(options.state.absolute())
-    state.description.unlink(missing_ok=True)
+    try:
+        state = open_state(options.state.absolute())
+    except OSError as error:
+        raise DevStartFailed(f"cannot use the state folder {options.state}: {error.strerror}") from error
     async with _postgres(state, say) as postgres:
+        # Only now is the folder ours: before, a running stack's description would go.
+        state.description.unlink(missing_ok=True)
         write_dsns(state, postgres)
         await migrate(postgres.dsn("bashu_owner"), MIGRATIONS, progress=say)
         participants = dev_participants(state.root / "keys", state.authority)
@@ -86,8 +90,9 @@ async def run_dev(options: DevOptions, *, say: Callable[[str], None]) -> None:
             )
         try:
             await _Parts(options, state, postgres, participants, stop=stop, say=say).run()
-        except* DevStartFailed as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as group:
+            failed = group.subgroup(DevStartFailed)
+            raise group if failed is None else failed.exceptions[0] from None
     say("stopped")
 
 
@@ -125,13 +130,20 @@ class _Parts:
                 if await self._start_sandbox() and await self._start_gateway(port):
                     await self._first_enquiries()
                     self._describe(self._state.description)
-                    self._say(f"gRPC {self._address}  ({self._state.description})")
-                    for name, url in self._sandbox["platforms"].items():
-                        self._say(f"{name} {url}")
-                    self._say(f"sandbox control {self._sandbox['control']}")
+                    self._say_ready()
                     await self._stop.wait()
                 self._say("stopping")
                 self._state.description.unlink(missing_ok=True)
+
+    def _say_ready(self) -> None:
+        self._say(f"gRPC {self._address}")
+        for name, url in self._sandbox["platforms"].items():
+            self._say(f"模拟平台 sandbox platform {name} {url}")
+        self._say(f"模拟平台控制 sandbox control {self._sandbox['control']}")
+        self._say(
+            f"参与方 participants: {', '.join(member.participant.participant_id for member in self._participants)}"
+        )
+        self._say(f"就绪 ready; {self._state.description} describes it; Ctrl-C 停止 stops it")
 
     async def _start_sandbox(self) -> bool:
         ready = self._state.sandbox / "sandbox.json"

@@ -10,17 +10,25 @@ from typing import Final
 
 from core.lifetime import stop_event
 from gateway.processes import Program, keep_running
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 
 WORKER_MODULE: Final = "gateway.worker"
 
 
 def reserve_port(host: str, port: int) -> socket.socket:
-    """Return a bound, never listening socket that keeps ``port`` (0: a free one) for workers with SO_REUSEPORT."""
+    """Return a bound, never listening socket that keeps ``port`` (0: a free one) for workers with SO_REUSEPORT.
+
+    Raises:
+        SettingsError: the port is taken, or not this user's to take.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind((host, port))
+    try:
+        reserved.bind((host, port))
+    except OSError as error:
+        reserved.close()
+        raise SettingsError(f"port {port} of {host}: {error.strerror}") from error
     return reserved
 
 
