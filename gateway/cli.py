@@ -27,11 +27,11 @@ UNREACHABLE: Final = 3
 
 EXIT_CODES: Final = (
     "退出码 exit codes: 0 成功 done · 1 未能执行 refused, or could not go on · 2 用法或设置有误 usage or settings · "
-    "3 数据库无应答 the database did not answer"
+    "3 数据库不可用 the database is unavailable"
 )
 FSCK_EXIT_CODES: Final = (
     "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 1 有警告 a WARNING · 2 有错误 an ERROR "
-    "(or usage, settings) · 3 数据库无应答 the database did not answer"
+    "(or usage, settings) · 3 数据库不可用 the database is unavailable"
 )
 
 app = typer.Typer(
@@ -197,7 +197,7 @@ def _spoken_errors(*more: type[Exception]) -> Iterator[None]:
         typer.echo(f"设置有误 Settings: {error}", err=True)
         raise typer.Exit(USAGE) from error
     except DatabaseUnavailable as error:
-        typer.echo(f"数据库无应答 The database did not answer: {error}", err=True)
+        typer.echo(f"数据库不可用 Database unavailable: {error}", err=True)
         raise typer.Exit(UNREACHABLE) from error
     except BashuError as error:
         typer.echo(f"未能执行 Refused: {error}", err=True)
