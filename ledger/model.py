@@ -91,6 +91,8 @@ MEMBERS: Final[Mapping[str, str]] = {
     # object: id of the notice, dispute, participant, platform, key, export ... the entry is about.
     "object": "",
     "tally": "institution from_index to_index count",
+    # reviewed: what a reviewer asked to see or to take away; to_index is exclusive.
+    "reviewed": "from_index to_index institution month types",
 }
 """Every member an entry may have beside :data:`COMMON`, and the members of those that are objects or lists of them."""
 
@@ -126,8 +128,8 @@ FIELDS: Final[Mapping[EntryType, str]] = {
     EntryType.FILE_THAWED: "affects! lifts! requester subject_commitment status decision object detail_sha256",
     EntryType.DISPUTE_OPENED: _ABOUT,
     EntryType.DISPUTE_UPDATED: _ABOUT,
-    EntryType.REVIEW_VIEW: f"{_ABOUT} count",
-    EntryType.EXPORT: f"{_ABOUT} count",
+    EntryType.REVIEW_VIEW: f"{_ABOUT} count reviewed",
+    EntryType.EXPORT: f"{_ABOUT} count reviewed",
     EntryType.UNMASK: _ABOUT,
     EntryType.PRESERVATION: _ABOUT,
     EntryType.ERASURE: _ABOUT,
