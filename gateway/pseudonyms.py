@@ -9,21 +9,23 @@ from uuid import UUID
 
 from core.commitments import subject_commitment
 from core.permit import Subject
+from gateway.identity.sealing import operator_commitment
 
 _MIN_KEY_BYTES: Final = 16
 
 
 class Pseudonyms:
-    """The gateway's own key, and the commitment keys that consent authorities share with it, by kid.
+    """The gateway's own key, the one for staff, and the commitment keys that consent authorities share with it, by kid.
 
     A pseudonym finds everything of one subject across authorities; commitments are one authority's view. What stands
     in ledger entries is neither: it is keyed over the entry's id, so that two entries cannot be linked without keys.
     """
 
-    def __init__(self, key: bytes, commitment_keys: Mapping[str, bytes]) -> None:
-        if len(key) < _MIN_KEY_BYTES:
-            raise ValueError("the pseudonym key is too short")
+    def __init__(self, key: bytes, commitment_keys: Mapping[str, bytes], *, operator_key: bytes) -> None:
+        if min(len(key), len(operator_key)) < _MIN_KEY_BYTES:
+            raise ValueError("the pseudonym key or the operator key is too short")
         self._key = key
+        self._operator_key = operator_key
         self._commitment_keys = dict(commitment_keys)
 
     @property
@@ -47,8 +49,11 @@ class Pseudonyms:
         )
 
     def operator(self, institution: str, staff_number: str) -> str | None:
-        """Return what stands for a staff number in an entry, None where nobody acted."""
-        return self._hash(f"operator:{institution}:{staff_number}") if staff_number else None
+        """Return what stands for a staff number in an entry, None where nobody acted.
+
+        The same name as in the registry's entries, so that an auditor can follow one staff number through the log.
+        """
+        return operator_commitment(self._operator_key, institution, staff_number) if staff_number else None
 
     def loan(self, institution: str, loan_reference: str) -> str:
         """Return what stands for a loan in an entry; a lender's reference may say whose loan it is."""

@@ -231,7 +231,11 @@ def _server(
 def _pseudonyms(settings: Settings) -> Pseudonyms:
     keys = settings.keys
     commitments = {kid: read_secret(path, setting=f"keys.commitments.{kid}") for kid, path in keys.commitments.items()}
-    return Pseudonyms(_key(keys.subject_commitment, "subject_commitment"), commitments)
+    return Pseudonyms(
+        _key(keys.subject_commitment, "subject_commitment"),
+        commitments,
+        operator_key=_key(keys.operator_commitment, "operator_commitment"),
+    )
 
 
 def _key(path: Path, name: str) -> bytes:

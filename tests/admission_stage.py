@@ -58,6 +58,7 @@ ORIGIN = "log.example/bashu"
 AUDIENCE = "bashu-gateway"
 AUTHORITY_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER = FileSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
+OPERATOR_KEY = b"operator-key-not-real"
 COMMITMENT_KEYS = {"commitment-1": b"sandbox-commitment-not-real", "commitment-2": b"another-commitment-not-real"}
 STANDARD = load_standard()
 RULES = Rulebook(items=STANDARD.items, purposes=STANDARD.purposes, licences=STANDARD.licences)
@@ -311,7 +312,7 @@ class Stage:
 async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None, run=True):
     clock = SystemClock()
     time = DatabaseTime(clock)
-    pseudonyms = Pseudonyms(b"pseudonym-key-not-real", COMMITMENT_KEYS)
+    pseudonyms = Pseudonyms(b"pseudonym-key-not-real", COMMITMENT_KEYS, operator_key=OPERATOR_KEY)
     entries = Entries(origin=ORIGIN, pseudonyms=pseudonyms)
     registry = HeldRegistry()
     async with AsyncExitStack() as stack:

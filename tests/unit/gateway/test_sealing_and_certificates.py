@@ -9,6 +9,7 @@ from core.jws import KeyRefused
 from gateway.certificates import DevAuthority, certificate_thumbprint, signing_key, write_secret
 from gateway.identity.model import LICENCE_KINDS
 from gateway.identity.sealing import NameSeal, operator_commitment
+from gateway.pseudonyms import Pseudonyms
 from standards.catalogue import load_standard
 
 
@@ -31,6 +32,12 @@ def test_a_sealed_name_opens_for_nobody_else(key, institution, number):
 
 def test_one_number_of_two_institutions_has_two_commitments():
     assert operator_commitment(b"k", "a", "1") != operator_commitment(b"k", "b", "1")
+
+
+def test_queries_and_the_registry_name_a_staff_number_alike():
+    pseudonyms = Pseudonyms(b"p" * 32, {}, operator_key=b"o" * 32)
+    assert pseudonyms.operator("bank", "0001") == operator_commitment(b"o" * 32, "bank", "0001")
+    assert pseudonyms.operator("bank", "") is None
 
 
 def test_every_file_of_the_dev_authority_is_its_owners_alone(tmp_path):
