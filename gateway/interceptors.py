@@ -113,11 +113,11 @@ class Edge(grpc.aio.ServerInterceptor):
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Handler) -> Handler:
-        if handler.request_streaming and handler.response_streaming:
-            stream = self._stream(method, handler.stream_stream)
-            # A message of a stream that cannot be decoded ends the call: who sends such bytes has lost the framing.
-            return grpc.stream_stream_rpc_method_handler(stream, handler.request_deserializer, wire_bytes)
         decode = _decoder(handler.request_deserializer)
+        if handler.request_streaming and handler.response_streaming:
+            # A message that cannot be decoded reaches the servicer as no message, which answers that question alone.
+            stream = self._stream(method, handler.stream_stream)
+            return grpc.stream_stream_rpc_method_handler(stream, decode, wire_bytes)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(self._stream(method, handler.unary_stream), decode, wire_bytes)
         if handler.request_streaming:
@@ -129,7 +129,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def handle(request: Any, context: Context) -> Any:
             async def work() -> Any:
-                _refuse_unusable(method, request, generated=generated)
+                await self._refuse_unusable(method, request, generated=generated)
                 return await inner(request, context)
 
             return await self._logged(method, context, work, is_stream=False)
@@ -141,7 +141,7 @@ class Edge(grpc.aio.ServerInterceptor):
 
         async def handle(request: Any, context: Context) -> None:
             async def work() -> None:
-                _refuse_unusable(method, request, generated=generated)
+                await self._refuse_unusable(method, request, generated=generated)
                 answers = inner(request, context)
                 if inspect.isawaitable(answers):
                     await answers
@@ -216,10 +216,21 @@ class Edge(grpc.aio.ServerInterceptor):
             try:
                 require_role(method, caller.role)
             except BashuError as refused:
-                if self._denied is not None and method.startswith(QUERIES):
-                    await self._denied(caller, refused)
+                await self._record(method, caller, refused)
                 raise
         return caller
+
+    async def _refuse_unusable(self, method: str, request: Any, *, generated: bool) -> None:
+        if generated:
+            raise _Unimplemented(method)
+        if request is _UNDECODABLE:
+            refused = BashuError(Reason.MALFORMED, "The request is not a message of the contract", turn=Turn.CALLER)
+            await self._record(method, CALLER.get(), refused)
+            raise refused
+
+    async def _record(self, method: str, caller: Caller, refused: BashuError) -> None:
+        if self._denied is not None and method.startswith(QUERIES):
+            await self._denied(caller, refused)
 
 
 def wire_bytes(message: Any) -> bytes:
@@ -237,13 +248,6 @@ def _decoder(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return _UNDECODABLE
 
     return decode
-
-
-def _refuse_unusable(method: str, request: Any, *, generated: bool) -> None:
-    if generated:
-        raise _Unimplemented(method)
-    if request is _UNDECODABLE:
-        raise BashuError(Reason.MALFORMED, "The request is not a message of the contract", turn=Turn.CALLER)
 
 
 def _is_generated(inner: Handler) -> bool:

@@ -22,7 +22,7 @@ from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.credit_pb2 import QueryCreditRequest
 from bashu.v1.report_pb2 import CreditReport
 from core.clock import Clock
-from core.errors import BashuError
+from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.identity.model import Caller
@@ -36,6 +36,9 @@ from standards.merge import ReportFrame, merge
 
 RELEASE_RESERVE_S: Final = 0.5
 """Kept back from the caller's deadline for check, merge and release; a tenth of a short one."""
+
+SEND_WITHIN_S: Final = 2.0
+"""How long after its release an answer may begin to leave (consent-and-ledger: released means committed)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +55,29 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A released report: exactly these bytes were recorded as released."""
+    """A released report: exactly these bytes were recorded as released.
+
+    ``send_by``: on the loop's clock; whoever has not begun to send by then drops it (:meth:`too_late`).
+    """
 
     admitted: Admitted
     report: bytes
     receipt: Receipt
+    send_by: float
 
     @property
     def permit(self) -> Permit:
         """The permission it was asked under."""
         return self.admitted.permit
+
+    def too_late(self) -> BashuError | None:
+        """Return why sending may no longer begin, None while it may.
+
+        A worker that was stopped, or whose client does not read, must not send what may be revoked by now.
+        """
+        if time.monotonic() <= self.send_by:
+            return None
+        return BashuError(Reason.OUT_OF_TIME, "released and not sent in time, so dropped; ask again with resend_all")
 
 
 async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: Caller, deadline: float) -> Answer:
@@ -92,13 +108,15 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
         raise failure
     report = _merged(engine, admitted, [*checked.answers, *_skipped(engine, admitted)])
     content = report.SerializeToString(deterministic=True)
+    # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
+    send_by = time.monotonic() + SEND_WITHIN_S
     receipt = await engine.releases.release(
         permit,
         report_digest=hashlib.sha256(content).digest(),
         request_digest=ask.request_digest,
         platforms=outcome_lines(checked.answers),
     )
-    return Answer(admitted=admitted, report=content, receipt=receipt)
+    return Answer(admitted=admitted, report=content, receipt=receipt, send_by=send_by)
 
 
 async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, deadline: float) -> list[ItemAnswer]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 
 from bashu.v1 import common_pb2, credit_pb2, credit_pb2_grpc
+from core.errors import BashuError, Reason
 from core.permit import Receipt
 from gateway.identity.model import Caller, current_caller, current_deadline
 from gateway.identity.tokens import Authenticator
@@ -36,6 +37,8 @@ class CreditServicer(credit_pb2_grpc.CreditServiceServicer):
     ) -> credit_pb2.QueryCreditResponseBytes:
         """Answer one question."""
         answer = await answer_query(self._engine, request, caller=current_caller(), deadline=current_deadline())
+        if late := answer.too_late():
+            raise late
         return _response(answer)
 
     async def QueryCreditStream(  # type: ignore[override]  # noqa: N802
@@ -62,28 +65,44 @@ class CreditServicer(credit_pb2_grpc.CreditServiceServicer):
         slots: asyncio.Semaphore,
     ) -> None:
         try:
-            message = await self._outcome(request, caller)
+            outcome = await self._outcome(request, caller)
             async with writing:
-                await context.write(message)
+                await context.write(_message(request, outcome))
         finally:
             slots.release()
 
-    async def _outcome(
-        self, request: credit_pb2.QueryCreditRequest, caller: Caller
-    ) -> credit_pb2.QueryCreditStreamResponseBytes:
+    async def _outcome(self, request: credit_pb2.QueryCreditRequest, caller: Caller) -> Answer | Exception:
         deadline = asyncio.get_running_loop().time() + self._query_deadline_s
         try:
             # A stream outlives its token: suspension and revoked keys stop the next question, not the next call.
             await self._authenticator.confirm(caller)
+            await self._refuse_unreadable(request, caller)
             self._load.refuse_when_draining()
             with self._load.work:
-                answer = await answer_query(self._engine, request, caller=caller, deadline=deadline)
+                async with asyncio.timeout_at(deadline):
+                    return await answer_query(self._engine, request, caller=caller, deadline=deadline)
+        except TimeoutError:
+            return BashuError(Reason.OUT_OF_TIME, "the deadline passed before there was an answer")
         except Exception as error:  # noqa: BLE001 - one question's failure is its own answer
-            failure = failure_of(error, request_id=request.request_id)
-            return credit_pb2.QueryCreditStreamResponseBytes(request_id=request.request_id, error=failure.status)
-        return credit_pb2.QueryCreditStreamResponseBytes(
-            request_id=str(answer.permit.request_id), response=_response(answer)
-        )
+            return error
+
+    async def _refuse_unreadable(self, request: object, caller: Caller) -> None:
+        if not isinstance(request, credit_pb2.QueryCreditRequest):
+            refused = BashuError(Reason.MALFORMED, "The request is not a message of the contract")
+            await self._engine.admissions.deny(caller, None, refused)
+            raise refused
+
+
+def _message(request: object, outcome: Answer | Exception) -> credit_pb2.QueryCreditStreamResponseBytes:
+    """Turn an outcome into its message at the moment it is written: a slow reader may have made it too late."""
+    error = outcome if isinstance(outcome, Exception) else outcome.too_late()
+    if error is not None:
+        request_id = str(getattr(request, "request_id", ""))
+        failure = failure_of(error, request_id=request_id)
+        return credit_pb2.QueryCreditStreamResponseBytes(request_id=request_id, error=failure.status)
+    assert isinstance(outcome, Answer)
+    response = _response(outcome)
+    return credit_pb2.QueryCreditStreamResponseBytes(request_id=response.request_id, response=response)
 
 
 def _response(answer: Answer) -> credit_pb2.QueryCreditResponseBytes:

@@ -104,6 +104,9 @@ class Standard(standard_pb2_grpc.StandardServiceServicer):
 class Credit(credit_pb2_grpc.CreditServiceServicer):
     """Echoes the request id of each query."""
 
+    async def QueryCredit(self, request, context):
+        return credit_pb2.QueryCreditResponse(request_id=request.request_id)
+
     async def QueryCreditStream(self, request_iterator, context):
         async for request in request_iterator:
             yield credit_pb2.QueryCreditStreamResponse(request_id=request.request_id)
@@ -122,6 +125,7 @@ class World:
     metrics: CallMetrics
     standard: Standard
     authenticator: Authenticator
+    denied: list
     channels: list = field(default_factory=list)
 
     def key(self, participant):
@@ -232,7 +236,14 @@ async def world(fresh_database, tmp_path):
         port=0, admin_port=0, certificate=pair.certificate, certificate_key=pair.key, client_ca=authority.certificate
     )
     deadlines = Deadlines(default_s=10, max_s=20, max_stream_s=60)
-    edge = Edge(authenticator=authenticator, load=load, metrics=metrics, deadlines=deadlines, clock=clock)
+    denied = []
+
+    async def record(caller, refused):
+        denied.append((caller.participant_id, refused.reason))
+
+    edge = Edge(
+        authenticator=authenticator, load=load, metrics=metrics, deadlines=deadlines, clock=clock, denied=record
+    )
     servicers = Servicers(
         standard=standard,
         credit=Credit(),
@@ -242,6 +253,7 @@ async def world(fresh_database, tmp_path):
     world = World(
         db=db, registry=registry, administration=administration, authority=authority, folder=tmp_path / "keys",
         server=server, load=load, edge=edge, metrics=metrics, standard=standard, authenticator=authenticator,
+        denied=denied,
     )  # fmt: skip
     await populate(world)
     await server.start()
@@ -753,6 +765,12 @@ async def test_an_unclassified_error_is_internal_and_says_nothing_of_itself(worl
 async def test_bytes_that_are_no_message_are_malformed(world):
     call = world.channel("bank-cq").unary_unary("/bashu.v1.StandardService/ListPurposes")
     assert await reason_of(call(b"\xff\xff\xff", metadata=world.metadata("bank-cq"))) is Reason.MALFORMED
+
+
+async def test_a_query_that_is_no_message_is_recorded_as_refused(world):
+    call = world.channel("bank-cq").unary_unary("/bashu.v1.CreditService/QueryCredit")
+    assert await reason_of(call(b"\xff\xff\xff", metadata=world.metadata("bank-cq"))) is Reason.MALFORMED
+    assert world.denied == [("bank-cq", Reason.MALFORMED)]
 
 
 async def test_load_beyond_the_limit_is_refused_with_a_time_to_retry(world):
