@@ -35,6 +35,8 @@ OLDEST_PENDING_S: Final = 30.0
 """Age of the oldest entry not yet in the tree, and of the sealer's last sign of life, at which admissions stop."""
 PERSONAL_LICENCE: Final = "PERSONAL_CREDIT_LICENCE"
 _LONG_NUMBER: Final = re.compile(r"\d{6}")
+_MOST_DIGITS: Final = 10
+"""Fewer than a telephone or identity number has, however it is broken up; a law's year, number and article fit."""
 _NOT_YOURS: Final = "no such consent, or not given to this institution"
 
 
@@ -68,7 +70,7 @@ def check_form(ask: Ask, rules: Rulebook) -> Refusal | None:
     for field, reference in references.items():
         if reference and not is_external_reference(reference):
             return Refusal(reason=Reason.MALFORMED, message=f"{field} has characters it may not have", field=field)
-    if _LONG_NUMBER.search(ask.legal_basis):
+    if _LONG_NUMBER.search(ask.legal_basis) or sum(map(str.isdecimal, ask.legal_basis)) > _MOST_DIGITS:
         message = "legal_basis names a law and its article, never a number of somebody"
         return Refusal(reason=Reason.MALFORMED, message=message, field="legal_basis")
     return _check_items_given(ask)

@@ -148,8 +148,13 @@ async def record_registration(
 
 def _mine(facts: ConsentFacts | None, institution: str | None) -> ConsentFacts:
     if facts is None or (institution is not None and facts.institution != institution):
-        raise BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "no such consent, or not yours", field="consent_id")
+        raise not_yours()
     return facts
+
+
+def not_yours() -> BashuError:
+    """Return the one answer for a consent that is not there and for one that is not the caller's."""
+    return BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "no such consent, or not yours", field="consent_id")
 
 
 def _expect(facts: ConsentFacts, revision: int) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from consent import registration, service
 from consent import store as consent_store
-from consent.artefact import ParsedArtefact, Vocabulary, parse_artefact
+from consent.artefact import Artefact, ParsedArtefact, Vocabulary, parse_artefact
 from consent.model import Actor, ConsentEvent, ConsentFacts
 from consent.policy import UNLIMITED_TERMS
 from consent.service import Change
@@ -86,8 +86,12 @@ class Consents:
         self._entries = entries
         self._audience = audience
 
-    async def register(self, raw: bytes, *, only_for: str | None = None) -> Registered:
-        """Register a signed artefact; the same bytes again answer alike. ``only_for``: the one requester allowed.
+    async def register(
+        self, raw: bytes, *, only_for: str | None = None, is_party: Callable[[Artefact], bool] | None = None
+    ) -> Registered:
+        """Register a signed artefact; the same bytes again answer alike.
+
+        ``only_for``: the one requester allowed; ``is_party`` tells whether another caller is a party of it.
 
         Raises:
             BashuError: ARTEFACT_MALFORMED, ARTEFACT_SIGNATURE, ARTEFACT_UNKNOWN_KEY, CONSENT_ID_TAKEN, or
@@ -98,7 +102,10 @@ class Consents:
             raise BashuError(
                 Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "the artefact names another institution as requester"
             )
-        if known := await self._known(parsed):
+        if is_party is not None and not is_party(parsed.artefact):
+            raise service.not_yours()
+        known_hash = await self._known_hash(parsed)
+        if known_hash == parsed.sha256 and (known := await self._known(parsed)):
             return known
         snapshot = await self._registry.snapshot()
         registration.verify(
@@ -108,6 +115,9 @@ class Consents:
             now=await consent_store.now(self._db),
             commitment_kids=self._pseudonyms.commitment_kids,
         )
+        if known_hash is not None:
+            # Said only of a rightly signed artefact: unsigned ones would tell which ids of others exist.
+            raise _taken()
         stored = await retrying(lambda: self._register(parsed))
         if stored is None:
             known = await self._known(parsed)
@@ -115,13 +125,18 @@ class Consents:
             return known
         return stored
 
-    async def show(self, consent_id: UUID, *, institution: str | None) -> Shown:
-        """Read a consent; ``institution`` None for whoever was already found to be its party.
+    async def show(
+        self, consent_id: UUID, *, institution: str | None, is_party: Callable[[ConsentFacts], bool] | None = None
+    ) -> Shown:
+        """Read a consent; ``institution`` None for whoever is told to be its party by ``is_party`` or was before.
 
         Raises:
             BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS.
         """
         facts = await service.get(self._db, consent_id, institution=institution)
+        if is_party is not None and not is_party(facts):
+            # Before its bytes are read: not-yours must not cost more than not-found.
+            raise service.not_yours()
         raw = (await consent_store.artefacts(self._db, [consent_id]))[consent_id]
         return Shown(
             facts=facts,
@@ -179,12 +194,16 @@ class Consents:
             await ledger_store.append(tx, [entry])
         return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True)
 
+    async def _known_hash(self, parsed: ParsedArtefact) -> bytes | None:
+        facts = await consent_store.find(self._db, parsed.artefact.consent_id)
+        return None if facts is None else facts.artefact_hash
+
     async def _known(self, parsed: ParsedArtefact) -> Registered | None:
         facts = await consent_store.find(self._db, parsed.artefact.consent_id)
         if facts is None:
             return None
         if facts.artefact_hash != parsed.sha256:
-            raise BashuError(Reason.CONSENT_ID_TAKEN, "this consent id was registered with other bytes")
+            raise _taken()
         first = (await consent_store.events(self._db, facts.consent_id))[0]
         return Registered(facts=facts, parsed=parsed, entry_id=first.entry_id, is_new=False)
 
@@ -203,6 +222,10 @@ class Consents:
             after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
             await ledger_store.append(tx, [*closings, entry])
         return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings))
+
+
+def _taken() -> BashuError:
+    return BashuError(Reason.CONSENT_ID_TAKEN, "this consent id was registered with other bytes")
 
 
 async def close_open(

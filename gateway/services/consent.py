@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +23,8 @@ CONSEQUENCES: Final = (
     " From now on nothing is released under this consent. What was released before stays lawful and stays in the access"
     " log (PIPL Art. 15). The lender is told; an application that depends on it may not go on."
 )
+_LONG_NUMBER: Final = re.compile(r"\d{4}")
+"""The reason stands in the consent's leaf, which no identifier may enter."""
 _ACTORS: Final = {
     Role.SUBJECT_AGENT: Actor.SUBJECT,
     Role.CONSENT_AUTHORITY: Actor.AUTHORITY,
@@ -42,7 +45,9 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         validate(request)
         caller = current_caller()
         only_for = caller.institution if caller.role is Role.LENDER else None
-        registered = await self._consents.register(request.artefact, only_for=only_for)
+        registered = await self._consents.register(
+            request.artefact, only_for=only_for, is_party=lambda artefact: _signs_or_gives(caller, artefact)
+        )
         shown = await self._consents.show(registered.facts.consent_id, institution=None)
         return consent_pb2.RegisterConsentResponse(consent=_consent(shown), entry_id=str(registered.entry_id))
 
@@ -63,6 +68,8 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
     ) -> consent_pb2.RevokeConsentResponse:
         """Withdraw a consent; once this answered, nothing is released under it."""
         validate(request)
+        if _LONG_NUMBER.search(request.reason):
+            raise BashuError(Reason.MALFORMED, "reason is a code, never a number of somebody", field="reason")
         caller = current_caller()
         consent_id = _consent_id(request.consent_id)
         await self._mine(caller, consent_id)
@@ -82,10 +89,21 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
 
     async def _mine(self, caller: Caller, consent_id: UUID) -> Shown:
         institution = caller.institution if caller.role is Role.LENDER else None
-        shown = await self._consents.show(consent_id, institution=institution)
-        if not _is_party(caller, shown.facts):
-            raise _not_yours()
-        return shown
+        return await self._consents.show(
+            consent_id, institution=institution, is_party=lambda facts: _is_party(caller, facts)
+        )
+
+
+def _signs_or_gives(caller: Caller, artefact: Artefact) -> bool:
+    """Tell whether an authority brings its own artefact and a subject's agent its subject's."""
+    match caller.role:
+        case Role.CONSENT_AUTHORITY:
+            return artefact.issuer == caller.participant_id
+        case Role.SUBJECT_AGENT:
+            mine = caller.subject_commitment
+            return mine is not None and same_commitment(artefact.subject.commitment, mine)
+        case _:
+            return True
 
 
 def _is_party(caller: Caller, facts: ConsentFacts) -> bool:
@@ -108,10 +126,6 @@ def _consent_id(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise BashuError(Reason.MALFORMED, "consent_id is not a UUID", field="consent_id") from error
-
-
-def _not_yours() -> BashuError:
-    return BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, "no such consent, or not yours")
 
 
 def _consent(shown: Shown) -> consent_pb2.Consent:

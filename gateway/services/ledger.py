@@ -11,6 +11,7 @@ from core.errors import BashuError, Reason, Turn
 from database import Database
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
+from gateway.validation import validate
 from ledger import proofs, store
 
 READS_EVERYTHING = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.REGULATOR})
@@ -40,6 +41,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.GetEntryRequest, _context: Context
     ) -> ledger_pb2.GetEntryResponse:
         """Return one entry that the caller may read."""
+        validate(request)
         if request.WhichOneof("key") == "leaf_index":
             entry = await store.entry_by_index(self._db, request.leaf_index)
         else:
@@ -52,6 +54,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.GetInclusionProofRequest, _context: Context
     ) -> ledger_pb2.GetInclusionProofResponse:
         """Return the proof that an entry is in a signed tree."""
+        validate(request)
         leaf_index = await self._leaf_index(request)
         proof = await proofs.inclusion_proof(self._db, leaf_index, tree_size=request.tree_size or None)
         if proof is None:
@@ -69,6 +72,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self, request: ledger_pb2.GetConsistencyProofRequest, _context: Context
     ) -> ledger_pb2.GetConsistencyProofResponse:
         """Return the proof that a smaller tree is a prefix of a signed one."""
+        validate(request)
         proof = await proofs.consistency_proof(self._db, request.from_size, tree_size=request.to_size or None)
         if proof is None:
             raise _not_proven()

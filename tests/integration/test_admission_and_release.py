@@ -604,6 +604,15 @@ async def test_registering_twice_answers_alike_and_other_bytes_are_refused(stage
     assert await stage.count() == {"CONSENT_REGISTERED": 1}
 
 
+async def test_an_unsigned_artefact_does_not_tell_which_ids_exist(stage):
+    taken = a_payload()
+    await stage.consents.register(signed(taken))
+    for same in ({"consent_id": taken["consent_id"]}, {}):
+        raw = signed(a_payload() | same | {"acts": ["QUERY"]})
+        unsigned = raw.rpartition(b".")[0] + b"." + b"A" * 86
+        assert (await refused(stage.consents.register(unsigned))).reason is Reason.ARTEFACT_SIGNATURE
+
+
 async def test_two_workers_that_register_one_artefact_answer_alike(fresh_database, tmp_path):
     (tmp_path / "b").mkdir()
     async with (

@@ -387,6 +387,7 @@ FORMS = {
     "an unknown purpose": ({"purpose": "CURIOSITY"}, Reason.PURPOSE_MISSING, "purpose"),
     "an unknown item": ({"items": ("tax_payment", "x")}, Reason.UNKNOWN_DATA_ITEM, "data_items"),
     "a reference with spaces": ({"application_reference": "a b"}, Reason.MALFORMED, "application_reference"),
+    "a number in pieces in the legal basis": ({"legal_basis": "示例 138 1234 5678"}, Reason.MALFORMED, "legal_basis"),
     "an identifier in the legal basis": ({"legal_basis": "关于 110105194912"}, Reason.MALFORMED, "legal_basis"),
     "a person without items": ({"subject": PERSON}, Reason.ITEMS_REQUIRED, "data_items"),
     "no consent and no items": ({"consent_id": None}, Reason.ITEMS_REQUIRED, "data_items"),
