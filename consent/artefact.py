@@ -7,6 +7,7 @@ Everything that can be told from one artefact alone is checked here; signature, 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,6 +33,8 @@ MAX_LOOKBACK_DAYS: Final = 36_500
 MAX_PROVIDERS: Final = 32
 IRREVOCABLE: Final = "不可撤销"
 """Wording that no person's consent may hold: the right to withdraw cannot be waived (PIPL Art. 15; rule R15)."""
+_PLATFORM_ID: Final = re.compile(r"(?!.*[0-9]{6})[a-z][a-z0-9_-]{0,63}")
+"""Platforms are named in the consent's leaf, which no identifier may enter."""
 _PERSON_ID: Final = "citizen_id"
 _ENTERPRISE_ID: Final = "uscc"
 
@@ -311,10 +314,13 @@ def _providers(top: Fields) -> tuple[Provider, ...]:
         region = fields.text("region", longest=6)
         if len(region) != 6 or not (region.isascii() and region.isdigit()):  # noqa: PLR2004 - GB/T 2260
             refuse(fields.name("region"), "must be a GB/T 2260 code of six digits, never a wildcard")
+        platform_id = fields.token("platform_id")
+        if _PLATFORM_ID.fullmatch(platform_id) is None:
+            refuse(fields.name("platform_id"), "must be the id of a platform, as the registry writes them")
         providers.append(
             Provider(
                 region=region,
-                platform_id=fields.token("platform_id"),
+                platform_id=platform_id,
                 has_separate_consent=fields.flag("separate_consent"),
                 notice=fields.text("notice"),
             )

@@ -18,6 +18,8 @@ MAX_INTEGER: Final = 2**53 - 1
 """The largest integer every JSON reader keeps exactly (RFC 8259 section 6)."""
 
 _HEX_SHA256: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+"""JSON can spell them, UTF-8 or PostgreSQL's text cannot hold them."""
 _ORIGIN: Final = re.compile(r"[\w.@:/-]{1,128}", re.ASCII)
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -56,6 +58,8 @@ class Fields:
         value = self.value(member)
         if not isinstance(value, str) or not 0 < len(value) <= longest:
             refuse(self.name(member), f"must be text of 1 to {longest} characters")
+        if _UNSTORABLE.search(value):
+            refuse(self.name(member), "must not hold NUL or half of a surrogate pair")
         return value
 
     def token(self, member: str) -> str:

@@ -26,6 +26,8 @@ _BASE64URL: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 _HEADER: Final = frozenset({"alg", "kid", "typ"})
 _JWK_FIELDS: Final = {"ES256": frozenset({"kty", "crv", "x", "y"}), "EdDSA": frozenset({"kty", "crv", "x"})}
 _SEGMENTS: Final = 3
+_MOST_DIGITS: Final = 32
+"""More than any claim has, and far less than Python refuses to read."""
 
 
 class JwsMalformed(ValueError):  # noqa: N818 - named after the fact, like every refusal here
@@ -101,6 +103,7 @@ def strict_json_object(raw: bytes) -> dict[str, Any]:
             raw.decode("utf-8", "strict"),
             object_pairs_hook=_unique_members,
             parse_float=_no_float,
+            parse_int=_integer,
             parse_constant=_no_float,
         )
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
@@ -176,6 +179,13 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         _refuse("duplicate member")
     return members
+
+
+def _integer(text: str) -> int:
+    # Python itself refuses to read more than some thousand digits, with an error that says nothing of JSON.
+    if len(text) > _MOST_DIGITS:
+        _refuse("a number is too long")
+    return int(text)
 
 
 def _no_float(_text: str) -> NoReturn:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 
-from consent.artefact import Act, Necessity, Period, UsageMode, parse_artefact
+from consent.artefact import ARTEFACT_TYPE, Act, Necessity, Period, UsageMode, parse_artefact
 from core.errors import BashuError, Reason
+from core.jws import sign_compact
 from core.permit import SubjectKind
-from tests.admission_stage import OTHER_FIRM, PERSON, POST_LOAN, VOCABULARY, a_payload, parsed, signed
+from tests.admission_stage import AUTHORITY_KEY, OTHER_FIRM, PERSON, POST_LOAN, VOCABULARY, a_payload, parsed, signed
 
 PERSON_ITEMS = {"data": {"items": [{"id": "social_insurance_payment", "necessity": "required"}]}}
 
@@ -78,9 +80,15 @@ WRONG = {
     "an unknown kind of subject": (("subject", "kind"), "trust", "subject.kind"),
     "an id type of the other kind": (("subject", "id_type"), "citizen_id", "subject.id_type"),
     "a commitment in capitals": (("subject", "commitment"), "A" * 64, "subject.commitment"),
+    "NUL in a text": (("subject", "display"), "a\x00b", "subject.display"),
     "no requester": (("requester",), {}, "requester.institution"),
     "no provider": (("providers",), [], "providers"),
     "a wildcard provider": (("providers", 0, "platform_id"), "*", "providers[0].platform_id"),
+    "an identifier for a provider": (
+        ("providers", 0, "platform_id"),
+        "510104199001011234",
+        "providers[0].platform_id",
+    ),
     "a wildcard region": (("providers", 0, "region"), "*", "providers[0].region"),
     "a provider twice": (("providers", 1, "platform_id"), "chongqing", "providers"),
     "no word on separate consent": (
@@ -167,10 +175,18 @@ def test_an_item_of_firms_cannot_be_granted_about_a_person():
 
 def test_form_of_the_jws_is_strict():
     raw = signed(a_payload())
-    for wrong in (b"", raw[:-1] + b"=", raw + b".x", b"a" * 40_000):
+    endless = sign_compact(b'{"iat": %s}' % (b"9" * 5_000), key=AUTHORITY_KEY, kid="k", typ=ARTEFACT_TYPE).encode()
+    for wrong in (b"", raw[:-1] + b"=", raw + b".x", b"a" * 40_000, endless):
         with pytest.raises(BashuError) as caught:
             parse_artefact(wrong, VOCABULARY)
         assert (caught.value.reason, caught.value.field) == (Reason.ARTEFACT_MALFORMED, "artefact")
+
+
+def test_half_of_a_surrogate_pair_is_no_text():
+    payload = json.dumps(with_change(("subject", "display"), "\ud800")).encode()
+    with pytest.raises(BashuError) as caught:
+        parse_artefact(sign_compact(payload, key=AUTHORITY_KEY, kid="k", typ=ARTEFACT_TYPE).encode(), VOCABULARY)
+    assert (caught.value.reason, caught.value.field) == (Reason.ARTEFACT_MALFORMED, "subject.display")
 
 
 def test_no_message_repeats_what_was_wrong():
