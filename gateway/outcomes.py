@@ -71,6 +71,22 @@ def outcome_lines(answers: Iterable[ItemAnswer]) -> tuple[PlatformLine, ...]:
     )
 
 
+def unanswered(
+    adapter: Adapter, items: Collection[str], *, status: PlatformStatus.ValueType, detail: str
+) -> list[ItemAnswer]:
+    """Return the answers for items about which an adapter said nothing, so that no gap is silent."""
+    return [
+        ItemAnswer(
+            platform_id=adapter.platform.platform_id,
+            region=adapter.platform.region,
+            item=item,
+            status=status,
+            detail=detail,
+        )
+        for item in sorted(items)
+    ]
+
+
 def not_asked(
     items: Sequence[str],
     *,

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from adapters.kit.checked import check_answers
+import structlog
+
+from adapters.kit.checked import FindingKind, check_answers
 from adapters.kit.protocol import Adapter
-from bashu.v1.common_pb2 import GatewayOperator
+from bashu.v1.common_pb2 import GatewayOperator, PlatformStatus
 from bashu.v1.credit_pb2 import QueryCreditRequest
 from bashu.v1.report_pb2 import CreditReport
 from core.clock import Clock
@@ -26,7 +28,7 @@ from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.identity.model import Caller
-from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unavailable
+from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.question import read_question, request_digest
 from gateway.release import Releases
 from gateway.validation import validate
@@ -36,6 +38,11 @@ from standards.merge import ReportFrame, merge
 
 RELEASE_RESERVE_S: Final = 0.5
 """Kept back from the caller's deadline for check, merge and release; a tenth of a short one."""
+ADAPTER_FAILED: Final = "ADAPTER_FAILED"
+ADAPTER_OVERDUE: Final = "ADAPTER_OVERDUE"
+"""Details of items whose adapter raised, or did not keep its deadline."""
+
+_LOG: Final = structlog.get_logger(__name__)
 
 SEND_WITHIN_S: Final = 2.0
 """How long after its release an answer may begin to leave (consent-and-ledger: released means committed)."""
@@ -124,10 +131,29 @@ async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, dead
     reserve_s = min(RELEASE_RESERVE_S, (deadline - time.monotonic()) / 10)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(adapters[platform_id].ask(permit, items, deadline=deadline - reserve_s))
+            group.create_task(_ask_one(adapters[platform_id], permit, items, deadline - reserve_s, reserve_s / 2))
             for platform_id, items in sorted(permit.targets.items())
         ]
     return [answer for task in tasks for answer in task.result()]
+
+
+async def _ask_one(
+    adapter: Adapter, permit: Permit, items: frozenset[str], deadline: float, grace_s: float
+) -> list[ItemAnswer]:
+    """Ask one platform. Adapters promise to raise nothing and to keep the deadline; no promise is relied on here."""
+    answers: list[ItemAnswer] = []
+    status, detail = PlatformStatus.PLATFORM_STATUS_UNAVAILABLE, FindingKind.MISSING.value
+    try:
+        async with asyncio.timeout(deadline + grace_s - time.monotonic()):
+            answers = await adapter.ask(permit, items, deadline=deadline)
+    except TimeoutError:
+        status, detail = PlatformStatus.PLATFORM_STATUS_TIMEOUT, ADAPTER_OVERDUE
+    except Exception as error:  # noqa: BLE001 - one platform's program must not fail the query
+        # The type alone: an error's text may quote what the platform sent.
+        _LOG.error("adapter_failed", platform=adapter.platform.platform_id, error=type(error).__name__)
+        detail = ADAPTER_FAILED
+    answered = {answer.item for answer in answers}
+    return [*answers, *unanswered(adapter, items - answered, status=status, detail=detail)]
 
 
 def _skipped(engine: Engine, admitted: Admitted) -> list[ItemAnswer]:
