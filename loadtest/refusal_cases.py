@@ -319,7 +319,7 @@ _NO_QUERY: Final[tuple[_Row, ...]] = (
     (Reason.ARTEFACT_UNKNOWN_KEY, "授权书密钥未知 artefact's key unknown", _artefact_of_unknown_key),
     (Reason.CONSENT_ID_TAKEN, "授权编号已被占用 same consent id, other bytes", _consent_id_taken),
     (Reason.REVISION_CHANGED, "授权已变化 another revision expected", _changed_meanwhile),
-    (Reason.NOT_FOUND_OR_NOT_YOURS, "台账条目不存在 unknown entry", _unknown_entry),
+    (Reason.NOT_FOUND_OR_NOT_YOURS, "日志条目不存在 unknown entry", _unknown_entry),
     (Reason.SECOND_OFFICER_NEEDED, "需第二名合规人员 one officer alone", _one_officer_alone),
 )
 _REFUSED: Final[tuple[_Row, ...]] = (

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bashu.cli.session import (
+    EXIT_CODES,
     AsOption,
     DeadlineOption,
     DevOption,
@@ -28,11 +29,9 @@ app = typer.Typer(no_args_is_help=True, help="授权 consents")
 ConsentArgument = Annotated[str, typer.Argument(help="授权编号 consent id")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def register(
-    file: Annotated[
-        Path, typer.Argument(help="授权文书 artefact as the authority signed it (compact JWS); - is stdin")
-    ],
+    file: Annotated[Path, typer.Argument(help="授权书 artefact as the authority signed it (compact JWS); - is stdin")],
     *,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
@@ -51,10 +50,10 @@ def register(
         return
     out = console()
     out.print(consent_facts(answer.consent))
-    out.print(facts("台账 ledger", {"条目 entry id": answer.entry_id}))
+    out.print(facts("访问日志 ledger", {"条目 entry id": answer.entry_id}))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def show(
     consent_id: ConsentArgument,
     *,
@@ -80,7 +79,7 @@ def show(
         out.print(consent_events(answer.events))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def revoke(
     consent_id: ConsentArgument,
     *,
@@ -111,6 +110,6 @@ def revoke(
     rows = {
         "拦下的在途查询 withheld queries": answer.withheld_queries,
         "后果 consequences": answer.consequences,
-        "台账条目 entry id": answer.entry_id,
+        "日志条目 entry id": answer.entry_id,
     }
     out.print(facts("撤回 revocation", rows))

@@ -69,7 +69,7 @@ def query(
         str | None, typer.Option(help="请求号 UUID; give the same one to repeat; default a new one")
     ] = None,
     save_receipt: Annotated[
-        Path | None, typer.Option(help="保存收据与报告 folder for receipt, report and proof")
+        Path | None, typer.Option(help="保存回执与报告 folder for receipt, report and proof")
     ] = None,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
@@ -157,14 +157,14 @@ def _print_answer(
     out = console()
     print_report(out, answer.report)
     print_scope(out, answer.request_id, answer.effective_scope)
-    checked = "未核验：配置中没有台账公钥 not verified: the profile pins no vkey"
+    checked = "未核验：配置中没有访问日志公钥 not verified: the profile pins no vkey"
     if verified is not None:
         checked = "已核验 verified offline"
     kept = "" if folder is None else f"{folder}"
     if folder is not None and proof is None:
-        kept += " （尚无收录证明 without inclusion proof yet）"
+        kept += " （尚无包含证明 without inclusion proof yet）"
     rows = {
-        "收据 receipt": checked,
+        "回执 receipt": checked,
         "入账期限 in the log by": "" if verified is None else f"{verified.publish_by:%Y-%m-%d %H:%M:%SZ}",
         "条目摘要 leaf hash": answer.receipt.leaf_hash.hex(),
         "保存于 saved in": kept,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bashu.cli.session import (
+    EXIT_CODES,
     AsOption,
     DeadlineOption,
     DevOption,
@@ -26,12 +27,12 @@ from bashu.profiles import Profile
 from bashu.saved import check_inclusion_under, inclusion_json
 from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint
 
-app = typer.Typer(no_args_is_help=True, help="访问台账 the access log")
+app = typer.Typer(no_args_is_help=True, help="访问日志 the access log")
 
 KeyArgument = Annotated[str, typer.Argument(help="序号或条目编号 leaf index or entry id")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def checkpoint(
     *,
     deadline: DeadlineOption = DEADLINE_S,
@@ -58,7 +59,7 @@ def checkpoint(
     out.print(plain(answer.checkpoint))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def proof(
     key: KeyArgument,
     *,
@@ -70,7 +71,7 @@ def proof(
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """收录证明 Prove that an entry is in the log."""
+    """包含证明 Prove that an entry is in the log."""
     who = find_profile(profile, dev, participant, operator)
     answer = call(
         who,
@@ -95,11 +96,11 @@ def proof(
         "核验 verified": _word(checked),
     }
     out = console()
-    out.print(facts("收录证明 inclusion proof", rows))
+    out.print(facts("包含证明 inclusion proof", rows))
     out.print(plain(answer.checkpoint))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def entry(
     key: KeyArgument,
     *,
@@ -139,4 +140,4 @@ def _checked(who: Profile, note: str, *, as_json: bool) -> Checkpoint | None:
 
 
 def _word(checked: Checkpoint | None) -> str:
-    return "已核验 yes" if checked is not None else "否：配置中没有台账公钥 no: the profile pins no vkey"
+    return "已核验 yes" if checked is not None else "否：配置中没有访问日志公钥 no: the profile pins no vkey"

@@ -6,18 +6,33 @@ import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import timedelta, timezone
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bashu.cli.labels import COMPLETENESS, CONSENT_STATE, PLATFORM_STATUS, REGION, coded, field_name, item_name
+from bashu.cli.labels import (
+    COMPLETENESS,
+    CONSENT_STATE,
+    FACT,
+    LICENCE,
+    PLATFORM_STATUS,
+    REASON,
+    REGION,
+    coded,
+    field_name,
+    item_name,
+)
 from bashu.errors import BashuCallError
 from bashu.v1 import common_pb2, consent_pb2, credit_pb2, report_pb2
 
 _WIDTH_OF_A_PIPE: Final = 120
+_CHINA: Final = timezone(timedelta(hours=8))
+_MOST_COLUMNS: Final = 8
+"""More than these break their cells at 120 columns; then a record is a paragraph."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -37,6 +52,11 @@ def moment(value: Timestamp) -> str:
     return "" if not value.seconds else value.ToDatetime().strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def day(value: Timestamp) -> str:
+    """Show the day a moment falls on in China: an as-of is a day there, from its midnight (16:00 UTC before)."""
+    return "" if not value.seconds else value.ToDatetime(tzinfo=_CHINA).strftime("%Y-%m-%d")
+
+
 def facts(title: str, rows: Mapping[str, object]) -> Table:
     """Lay out names and values; rows without a value are left out."""
     table = Table(title=title, title_justify="left", show_header=False)
@@ -50,7 +70,7 @@ def facts(title: str, rows: Mapping[str, object]) -> Table:
 
 def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Lay out rows under bilingual headings."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -128,7 +148,7 @@ def consent_facts(consent: consent_pb2.Consent) -> Table:
             "有效期 window": f"{moment(consent.not_before)} – {moment(consent.expires_at)}",
             "次数 uses": f"{consent.used} / {consent.max_uses} {consent.usage_mode}",
             "登记时间 registered": moment(consent.registered_at),
-            "文书摘要 artefact": consent.artefact_hash.hex(),
+            "授权书摘要 artefact": consent.artefact_hash.hex(),
         },
     )
 
@@ -162,21 +182,21 @@ def print_call_error(out: Console, error: BashuCallError) -> None:
     title = "无法连接 unreachable" if error.is_unreachable else "已拒绝 refused"
     retry = "" if error.retry_after_s is None else f"{error.retry_after_s:g} s"
     rows: dict[str, object] = {
-        "原因 reason": error.reason,
+        "原因 reason": coded(error.reason, REASON),
         "说明 message": error.message,
         "由谁处理 whose turn": f"{error.turn_zh} {error.turn}",
         "多久后重试 retry after": retry,
         "请求号 request id": error.request_id,
     }
     rows |= {f"字段 field {name}": text for name, text in error.fields.items()}
-    rows |= error.metadata
+    rows |= {FACT.get(name, name): value for name, value in error.metadata.items()}
     out.print(facts(title, rows))
 
 
 def _head(report: report_pb2.CreditReport) -> Table:
     operator = report.gateway_operator
-    licence = f"{operator.licence.kind} {operator.licence.number}".strip()
-    if operator.sandbox_licence:
+    licence = f"{coded(operator.licence.kind, LICENCE)} {operator.licence.number}".strip()
+    if operator.sandbox_licence and "SANDBOX LICENCE" not in licence:
         licence = f"沙箱许可 SANDBOX LICENCE {licence}".strip()
     completeness = report_pb2.Completeness.Name(report.completeness).removeprefix("COMPLETENESS_")
     return facts(
@@ -211,19 +231,30 @@ def _platforms(report: report_pb2.CreditReport) -> Table:
     return grid("平台应答 platform results", columns, [row(result) for result in report.platform_results])
 
 
-def _records(item: str, records: list[report_pb2.CreditRecord], sources: Mapping[str, report_pb2.Provenance]) -> Table:
+def _records(
+    item: str, records: list[report_pb2.CreditRecord], sources: Mapping[str, report_pb2.Provenance]
+) -> RenderableType:
     title = f"{item_name(item)} ({len(records)})"
-    if len(records) == 1:
-        values = _values(item, records[0])
-        return facts(title, {**values, "来源 source": _source(records[0], sources)})
-    rows = [
-        (
-            "; ".join(f"{name.split(' ')[0]}: {value}" for name, value in _values(item, record).items()),
-            _source(record, sources),
-        )
-        for record in records
-    ]
-    return grid(title, ("记录 record", "来源 source"), rows)
+    rows = [_values(item, record) | {"来源 source": _source(record, sources)} for record in records]
+    if len(rows) == 1:
+        return facts(title, rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    # What is the same in every record, such as whose it is, is said once.
+    shared = [name for name in names if len({str(row.get(name)) for row in rows}) == 1]
+    own = [name for name in names if name not in shared] or names
+    heading = plain(f"{title}\n{_told(rows[0], shared)}".strip())
+    if len(own) <= _MOST_COLUMNS:
+        return Group(heading, grid("", map(_short, own), [[row.get(name, "") for name in own] for row in rows]))
+    return Group(heading, grid("", ("记录 record",), [(_told(row, own),) for row in rows]))
+
+
+def _told(row: Mapping[str, object], names: Iterable[str]) -> str:
+    return "; ".join(f"{_short(name)}: {row[name]}" for name in names if row.get(name) not in (None, ""))
+
+
+def _short(name: str) -> str:
+    """Return the Chinese half of a name, or all of one that the dictionary does not have."""
+    return name.split(" ", maxsplit=1)[0]
 
 
 def _values(item: str, record: report_pb2.CreditRecord) -> dict[str, object]:
@@ -247,16 +278,14 @@ def _source(record: report_pb2.CreditRecord, sources: Mapping[str, report_pb2.Pr
         if source is None:
             named.append(source_id)
         else:
-            as_of = moment(source.as_of)[:10]
+            as_of = day(source.as_of)
             named.append(f"{REGION.get(source.region, source.region)} {source.platform_id} {as_of}".strip())
     return "\n".join(named)
 
 
 def _conflicts(report: report_pb2.CreditReport) -> Table:
     def values(conflict: report_pb2.Conflict) -> str:
-        return "\n".join(
-            f"{value.platform_id}: {value.value} ({moment(value.as_of)[:10]})" for value in conflict.values
-        )
+        return "\n".join(f"{value.platform_id}: {value.value} ({day(value.as_of)})" for value in conflict.values)
 
     rows = [
         (item_name(conflict.data_item), field_name(conflict.data_item, conflict.field), values(conflict), conflict.rule)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bashu.cli.labels import FACT
 from bashu.cli.session import Exit, JsonOption, failed, print_json, read_bytes, usage
 from bashu.cli.tables import console, facts
 from bashu.saved import SavedEvidence, check_evidence
@@ -39,7 +40,7 @@ JsonlOption = Annotated[bool, typer.Option("--jsonl", help="逐行 JSON one JSON
 JwkOption = Annotated[Path | None, typer.Option("--jwk", help="公钥文件 file with the public key as JWK")]
 VkeyOption = Annotated[
     str | None,
-    typer.Option("--vkey", help="台账公钥 the ledger's key as published (name+hash+base64), or a file with it"),
+    typer.Option("--vkey", help="访问日志公钥 the ledger's key as published (name+hash+base64), or a file with it"),
 ]
 
 
@@ -64,12 +65,12 @@ def jws(
 
 @app.command()
 def artefact(
-    file: Annotated[Path, typer.Argument(help="授权文书 artefact file; - is stdin")] = Path("-"),
+    file: Annotated[Path, typer.Argument(help="授权书 artefact file; - is stdin")] = Path("-"),
     jwk: JwkOption = None,
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """授权文书 Check a consent artefact's signature and form. Lines: {jwk, jws}."""
+    """授权书 Check a consent artefact's signature and form. Lines: {jwk, jws}."""
     if jsonl:
         _answer_lines("artefact")
     key_file = _needed(jwk, "--jwk")
@@ -86,15 +87,15 @@ def artefact(
 
 @app.command()
 def receipt(
-    folder: Annotated[Path | None, typer.Argument(help="保存收据的目录 folder of `bashu query --save-receipt`")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="保存回执的目录 folder of `bashu query --save-receipt`")] = None,
     *,
-    receipt_file: Annotated[Path | None, typer.Option("--receipt", help="收据文件 receipt.json")] = None,
+    receipt_file: Annotated[Path | None, typer.Option("--receipt", help="回执文件 receipt.json")] = None,
     report_file: Annotated[Path | None, typer.Option("--report", help="报告文件 report.bin")] = None,
     vkey: VkeyOption = None,
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """收据 Check that exactly this report was recorded as released. Lines: {receipt, report_bytes, vkey}.
+    """回执 Check that exactly this report was recorded as released. Lines: {receipt, report_bytes, vkey}.
 
     Without --vkey a folder's own `vkey` is used, kept there from the profile when the report came.
     """
@@ -139,7 +140,7 @@ def inclusion(
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """收录 Check an inclusion proof. Lines: {leaf_index, tree_size, leaf_hash, root, proof[]}, hashes base64."""
+    """包含证明 Check an inclusion proof. Lines: {leaf_index, tree_size, leaf_hash, root, proof[]}, hashes base64."""
     if jsonl:
         _answer_lines("inclusion")
     _report(lambda: _held(check_inclusion, file), as_json=as_json)
@@ -151,7 +152,7 @@ def consistency(
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """一致性 Check a consistency proof. Lines: {size1, size2, root1, root2, proof[]}, hashes base64."""
+    """一致性证明 Check a consistency proof. Lines: {size1, size2, root1, root2, proof[]}, hashes base64."""
     if jsonl:
         _answer_lines("consistency")
     _report(lambda: _held(check_consistency, file), as_json=as_json)
@@ -173,7 +174,8 @@ def _report(check: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True, "error": None} | found)
         return
-    console().print(facts("核验通过 verified", {"结果 result": "通过 ok"} | found))
+    shown = {FACT.get(name, name): value for name, value in found.items()}
+    console().print(facts("核验通过 verified", {"结果 result": "通过 ok"} | shown))
 
 
 def _held(check: Callable[[Line], None], file: Path) -> dict[str, Any]:
@@ -199,6 +201,8 @@ def _evidence_facts(evidence: SavedEvidence) -> dict[str, Any]:
 def _vkey(given: str | None, folder: Path | None) -> str:
     if given is not None:
         return given if "+" in given else read_bytes(Path(given)).decode("utf-8", "replace").strip()
+    if folder is not None and not folder.is_dir():
+        usage(f"{folder}: no such folder")
     kept = None if folder is None else folder / "vkey"
     if kept is None or not kept.exists():
         usage("--vkey is needed: the ledger's key as its operator published it")

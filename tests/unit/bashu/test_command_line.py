@@ -1,6 +1,7 @@
 """`bashu` as its users meet it: against a gateway of few lines on a real socket, and offline."""
 
 import base64
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,10 +9,13 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console
 from typer.testing import CliRunner
 
 from bashu.cli import app
-from bashu.cli.labels import field_name, item_name
+from bashu.cli.labels import REASON, field_name, item_name
+from bashu.cli.tables import day, print_report
 from bashu.v1 import common_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
 from tests.unit.bashu.conftest import Log, recursive_path
 from tests.unit.bashu.test_client_calls import status_of
@@ -362,3 +366,29 @@ def test_every_status_has_a_chinese_name():
         (consent_pb2.ConsentState, "CONSENT_STATE_", CONSENT_STATE),
     ):
         assert {name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"} == set(names)
+
+
+def test_every_reason_of_the_contract_has_a_chinese_name():
+    names = {name.removeprefix("ERROR_REASON_") for name, _ in common_pb2.ErrorReason.items()} - {"UNSPECIFIED"}
+    assert names - REASON.keys() == set()
+
+
+def test_several_records_say_once_what_is_the_same_in_all_and_never_style_the_terminal():
+    report = report_pb2.CreditReport()
+    for month in ("2026-08", "2026-09"):
+        body = report.records.add(data_item="sales_invoice_monthly").sales_invoice_monthly
+        body.uscc, body.month = "[bold]X[/bold]", month
+    out = Console(width=120, record=True, file=io.StringIO())
+    print_report(out, report)
+    printed = out.export_text()
+    assert printed.count("[bold]X[/bold]") == 1
+    assert all(month in printed for month in ("2026-08", "2026-09"))
+
+
+def test_a_folder_that_is_not_there_is_a_wrong_usage(tmp_path):
+    assert "no such folder" in run("verify", "receipt", tmp_path / "none", code=2).output
+
+
+def test_an_as_of_is_the_day_in_china():
+    assert day(Timestamp(seconds=1_795_363_200)) == "2026-11-23"
+    assert day(Timestamp()) == ""
