@@ -8,7 +8,7 @@
  *
  *   java QueryCredit HOST:PORT ca.pem client.pem client-key.pem TOKEN CONSENT_ID 91500105XXTT00018M APP-1
  *
- * TOKEN is a JWT as docs/architecture.md describes; `bashu token` prints one.
+ * TOKEN is a JWT as docs/architecture.md describes (Tokens); bashu/bearer.py makes one in Python.
  */
 import bashu.v1.Common;
 import bashu.v1.Credit;
