@@ -8,8 +8,10 @@ Without it one thing is checked: 0 it holds, 4 it does not, 2 it could not be re
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,15 +19,18 @@ import typer
 
 from bashu.cli.labels import FACT
 from bashu.cli.session import Exit, JsonOption, failed, print_json, read_bytes, usage
-from bashu.cli.tables import console, facts
+from bashu.cli.tables import console, facts, plain
 from bashu.saved import SavedEvidence, check_evidence
 from bashu.verify import (
+    ExportVerdict,
     Receipt,
+    Selection,
     VerificationError,
     VerifierKey,
     registrable_key,
     verify_artefact,
     verify_checkpoint,
+    verify_export,
     verify_jws,
     verify_receipt,
 )
@@ -156,6 +161,99 @@ def consistency(
     if jsonl:
         _answer_lines("consistency")
     _report(lambda: _held(check_consistency, file), as_json=as_json)
+
+
+ConsentFilter = Annotated[str, typer.Option("--consent", help="授权编号 only this consent")]
+InstitutionFilter = Annotated[str, typer.Option("--institution", help="机构 only this institution")]
+MonthFilter = Annotated[
+    str, typer.Option("--month", help="月份 only this month by Beijing time, YYYY-MM", metavar="YYYY-MM")
+]
+FromIndex = Annotated[int, typer.Option("--from-index", min=0, help="起始序号 first leaf index")]
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="导出文件 file of `bashu ledger export`; - is stdin")],
+    *,
+    vkey: VkeyOption = None,
+    from_index: FromIndex = 0,
+    consent: ConsentFilter = "",
+    institution: InstitutionFilter = "",
+    month: MonthFilter = "",
+    as_json: JsonOption = False,
+) -> None:
+    """导出 Check an export: every leaf's proof, what is left out, and the log's rules; findings name line and leaf.
+
+    Without a filter it has to be the whole log, or everything about one consent.
+    """
+    asked = Selection(consent_id=consent, institution=institution, month=month, from_index=from_index)
+    try:
+        verdict = verify_export(
+            _reader(file),
+            VerifierKey.parse(_vkey(vkey, None)),
+            selection=None if asked == Selection() else asked,
+            progress=_show_place if sys.stderr.isatty() else None,
+        )
+    except VerificationError as error:
+        failed(error, as_json=as_json)
+    except OSError as error:
+        usage(f"{error.filename}: {error.strerror}")
+    _print_verdict(verdict, as_json=as_json)
+    raise typer.Exit(Exit.OK if verdict.holds else Exit.VERIFICATION_FAILED)
+
+
+def _reader(file: Path) -> Callable[[], Iterable[bytes]]:
+    """Return what opens the file anew; standard input is kept, for it comes once."""
+    if str(file) == "-":
+        content = typer.get_binary_stream("stdin").read()
+        return lambda: io.BytesIO(content)
+
+    def lines() -> Iterable[bytes]:
+        with file.open("rb") as opened:
+            yield from opened
+
+    return lines
+
+
+def _show_place(place: int) -> None:
+    typer.echo(f"\r{place} ", nl=False, err=True)
+
+
+def _print_verdict(verdict: ExportVerdict, *, as_json: bool) -> None:
+    size = None if verdict.checkpoint is None else verdict.checkpoint.size
+    errors = [finding.text() for finding in verdict.findings if finding.is_error]
+    found = {
+        "leaves": verdict.leaves,
+        "tree_size": size,
+        "is_whole": verdict.is_whole,
+        "open_intents": verdict.open_intents,
+        "consent": verdict.selection.consent_id,
+    }
+    if as_json:
+        findings = [
+            {
+                "code": finding.code,
+                "is_error": finding.is_error,
+                "leaf_index": finding.leaf_index,
+                "line": finding.line,
+                "message": finding.message,
+            }
+            for finding in verdict.findings
+        ]
+        first = errors[0] if errors else None
+        print_json({"ok": verdict.holds, "error": first} | found | {"findings": findings})
+        return
+    out = console()
+    for finding in verdict.findings:
+        out.print(plain(finding.text()))
+    rows = {
+        "结果 result": "通过 ok" if verdict.holds else f"不通过 failed: {len(errors)}",
+        "条目 leaves": f"{verdict.leaves} / {size if size is not None else '-'}",
+        "完整台账 whole log": "是 yes" if verdict.is_whole else "否 no",
+        "授权 consent": verdict.selection.consent_id,
+        "未关闭查询 open intents": verdict.open_intents,
+    }
+    out.print(facts("导出核验 export", rows))
 
 
 def _answer_lines(kind: str) -> None:

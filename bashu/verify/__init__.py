@@ -1,18 +1,24 @@
 """Offline checks of what the gateway signs. Shares no code with the server; needs no network and no trust in it."""
 
 from bashu.verify.artefact import VerifiedArtefact, verify_artefact
+from bashu.verify.export import ExportVerdict, Selection, verify_export
 from bashu.verify.jws import VerifiedJws, verify_jws
 from bashu.verify.keys import PublicKey, registrable_key, registrable_keys
 from bashu.verify.merkle import leaf_hash, node_hash, tree_root, verify_consistency, verify_inclusion
 from bashu.verify.note import Checkpoint, Promise, VerifierKey, open_note, verify_checkpoint, verify_promise
 from bashu.verify.receipt import Receipt, VerifiedReceipt, receipt_json, verify_receipt
+from bashu.verify.rules import Finding, LogRules
 from bashu.verify.strict import VerificationError
 
 __all__ = [
     "Checkpoint",
+    "ExportVerdict",
+    "Finding",
+    "LogRules",
     "Promise",
     "PublicKey",
     "Receipt",
+    "Selection",
     "VerificationError",
     "VerifiedArtefact",
     "VerifiedJws",
@@ -28,6 +34,7 @@ __all__ = [
     "verify_artefact",
     "verify_checkpoint",
     "verify_consistency",
+    "verify_export",
     "verify_inclusion",
     "verify_jws",
     "verify_promise",

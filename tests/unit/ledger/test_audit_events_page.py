@@ -30,14 +30,19 @@ def test_every_further_member_is_described_with_all_it_holds_and_no_other():
     described = {names(row[0])[0]: row[1:] for row in rows("Further members")}
     assert {name: " ".join(names(holds)) for name, (holds, _) in described.items()} == dict(MEMBERS)
     unexplained = [
-        f"{name}.{part}" for name, (holds, text) in described.items() for part in names(holds) if f"`{part}`" not in text
+        f"{name}.{part}"
+        for name, (holds, text) in described.items()
+        for part in names(holds)
+        if f"`{part}`" not in text
     ]
     assert unexplained == []
 
 
 def test_every_type_is_described_with_what_it_must_and_may_have_and_no_other():
     described = {
-        names(kind)[0]: (frozenset(names(must)), frozenset(names(may))) for kind, when, must, may in rows("Types") if when
+        names(kind)[0]: (frozenset(names(must)), frozenset(names(may)))
+        for kind, when, must, may in rows("Types")
+        if when
     }
     fields = {
         kind.value: (

@@ -1,0 +1,249 @@
+"""An export, checked line by line with nothing but the log's key: form, proofs, what is left out, and the rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bashu.verify.merkle import leaf_hash, verify_inclusion
+from bashu.verify.note import Checkpoint, VerifierKey, instant, verify_checkpoint
+from bashu.verify.rules import NEEDS_BEGINNING, NEEDS_EVERYTHING, Entry, Finding, LogRules
+from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, json_object
+
+MOST_LEAF_BYTES: Final = 64 * 1024
+PROGRESS_EVERY: Final = 1000
+"""Leaves between two calls of ``progress``."""
+_SEPARATORS: Final = ((",", ":"), (", ", ": "))
+_BEIJING: Final = ZoneInfo("Asia/Shanghai")
+
+ReadLines = Callable[[], Iterable[bytes]]
+"""Begins to read the file anew; lines keep their line feed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What an export was asked for; with nothing given it is the whole log. ``month`` is YYYY-MM by Beijing time."""
+
+    consent_id: str = ""
+    institution: str = ""
+    month: str = ""
+    from_index: int = 0
+
+    @property
+    def is_filtered(self) -> bool:
+        """True where leaves may be left out between others."""
+        return bool(self.consent_id or self.institution or self.month)
+
+    @property
+    def has_beginning(self) -> bool:
+        """True where every entry before an entry that belongs to it is there too."""
+        return not self.month and not self.from_index
+
+    def fault(self, entry: Entry) -> str | None:
+        """Say why ``entry`` does not belong into such an export, or None."""
+        if self.consent_id and _member(entry, "consent", "id") != self.consent_id:
+            return f"it is not about consent {self.consent_id}"
+        if self.institution and _member(entry, "requester", "institution") != self.institution:
+            return f"it is not of institution {self.institution}"
+        if self.month and instant(entry.get("ts"), "ts").astimezone(_BEIJING).strftime("%Y-%m") != self.month:
+            return f"it is not of {self.month}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportVerdict:
+    """What a check found; ``selection`` is the one asked for, or recognised where none was."""
+
+    checkpoint: Checkpoint | None
+    leaves: int
+    open_intents: int
+    selection: Selection
+    findings: tuple[Finding, ...]
+
+    @property
+    def holds(self) -> bool:
+        """True where nothing is worse than a warning."""
+        return not any(finding.is_error for finding in self.findings)
+
+    @property
+    def is_whole(self) -> bool:
+        """True where every leaf of the checkpoint's tree is there."""
+        return self.holds and self.checkpoint is not None and self.leaves == self.checkpoint.size
+
+
+def verify_export(
+    read: ReadLines,
+    vkey: VerifierKey,
+    *,
+    selection: Selection | None = None,
+    now: datetime | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ExportVerdict:
+    """Check an export; every finding names line and leaf. It is read twice: the checkpoint stands at the end.
+
+    Without ``selection`` the export has to be the whole log, or everything about one consent, which is recognised.
+    ``now`` decides which open intents are overdue (None: the latest time in the log).
+    """
+    number, last = 0, b""
+    for number, last in enumerate(read(), start=1):  # noqa: B007 - the last of both is wanted
+        pass
+    try:
+        checkpoint = _last_line(last, vkey)
+    except VerificationError as error:
+        finding = Finding(code="CHECKPOINT_MISSING", message=str(error), line=number or None)
+        return ExportVerdict(
+            checkpoint=None, leaves=0, open_intents=0, selection=selection or Selection(), findings=(finding,)
+        )
+    check = _Check(checkpoint, selection)
+    for place, line in enumerate(read(), start=1):
+        if place < number:
+            check.line(place, line)
+        if progress is not None and place % PROGRESS_EVERY == 0:
+            progress(place)
+    return check.verdict(now)
+
+
+class _Check:
+    """One run over the leaves of an export."""
+
+    def __init__(self, checkpoint: Checkpoint, selection: Selection | None) -> None:
+        self._checkpoint = checkpoint
+        self._asked = selection
+        self._rules = LogRules(origin=checkpoint.origin)
+        self._due = selection.from_index if selection else 0
+        self._leaves = 0
+        self._consents: set[object] = set()
+        self._gaps: list[Finding] = []
+        self._found: list[Finding] = []
+
+    def line(self, place: int, raw: bytes) -> None:
+        due = self._due
+        self._due += 1
+        try:
+            index, leaf, proof = _leaf_line(raw)
+        except VerificationError as error:
+            self._found.append(Finding(code="LINE_UNREADABLE", message=str(error), leaf_index=due, line=place))
+            return
+        digest = leaf_hash(leaf)
+        try:
+            verify_inclusion(
+                digest, leaf_index=index, tree_size=self._checkpoint.size, proof=proof, root=self._checkpoint.root
+            )
+        except VerificationError as error:
+            self._found.append(Finding(code="PROOF_WRONG", message=str(error), leaf_index=index, line=place))
+            return
+        self._leaves += 1
+        if index < due:
+            self._due = due
+            self._found.append(
+                Finding(code="LEAF_OUT_OF_ORDER", message=f"leaf {due} is due here", leaf_index=index, line=place)
+            )
+            return
+        self._place(index, due, place)
+        self._found += [replace(finding, line=place) for finding in self._entry(index, digest, leaf)]
+
+    def _place(self, index: int, due: int, place: int) -> None:
+        if index > due:
+            message = f"leaves {due} to {index - 1} are not here" if index > due + 1 else f"leaf {due} is not here"
+            self._gaps.append(Finding(code="LEAF_SKIPPED", message=message, leaf_index=due, line=place))
+        self._due = index + 1
+
+    def _entry(self, index: int, digest: bytes, leaf: bytes) -> Sequence[Finding]:
+        try:
+            entry = _canonical(leaf)
+            fault = self._asked.fault(entry) if self._asked is not None else None
+        except VerificationError as error:
+            return [Finding(code="MALFORMED_ENTRY", message=str(error), leaf_index=index)]
+        foreign = [] if fault is None else [Finding(code="LEAF_UNASKED", message=fault, leaf_index=index)]
+        if len(self._consents) <= 1:
+            self._consents.add(_member(entry, "consent", "id"))
+        return [*foreign, *self._rules.take(index, digest, entry)]
+
+    def verdict(self, now: datetime | None) -> ExportVerdict:
+        selection = self._asked or self._recognised()
+        found = [*self._found, *self._rules.end(now)]
+        if not selection.is_filtered:
+            found += self._gaps
+            if self._due < self._checkpoint.size:
+                message = f"it ends before leaf {self._due} of {self._checkpoint.size}"
+                found.append(Finding(code="EXPORT_SHORT", message=message, leaf_index=self._due))
+        ignored = frozenset[str]()
+        ignored |= frozenset() if selection.has_beginning else NEEDS_BEGINNING
+        ignored |= NEEDS_EVERYTHING if selection.is_filtered else frozenset()
+        kept = [finding for finding in found if finding.code not in ignored]
+        return ExportVerdict(
+            checkpoint=self._checkpoint,
+            leaves=self._leaves,
+            open_intents=self._rules.open_intents,
+            selection=selection,
+            findings=tuple(sorted(kept, key=_where)),
+        )
+
+    def _recognised(self) -> Selection:
+        """Tell what nobody said: everything about one consent, or the whole log."""
+        (consent_id, *others) = self._consents or {None}
+        left_out = bool(self._gaps) or self._due < self._checkpoint.size
+        return (
+            Selection(consent_id=consent_id) if left_out and not others and isinstance(consent_id, str) else Selection()
+        )
+
+
+def _last_line(raw: bytes, vkey: VerifierKey) -> Checkpoint:
+    members = _line(raw)
+    if members.keys() != {"checkpoint"}:
+        raise VerificationError("the last line is no checkpoint: the export was broken off; continue it")
+    return verify_checkpoint(members["checkpoint"], vkey)
+
+
+def _leaf_line(raw: bytes) -> tuple[int, bytes, list[bytes]]:
+    members = _line(raw)
+    if members.keys() != {"leaf_index", "leaf", "proof"}:
+        raise VerificationError("leaf_index, leaf and proof expected")
+    index, proof = members["leaf_index"], members["proof"]
+    if not isinstance(index, int) or isinstance(index, bool) or index < 0:
+        raise VerificationError("leaf_index: an integer from 0 up expected")
+    if not isinstance(proof, list):
+        raise VerificationError("proof: a list expected")
+    leaf = base64_bytes(members["leaf"], "leaf")
+    if len(leaf) > MOST_LEAF_BYTES:
+        raise VerificationError(f"leaf: over {MOST_LEAF_BYTES} bytes")
+    return index, leaf, [base64_hash(item, f"proof[{place}]") for place, item in enumerate(proof)]
+
+
+def _line(raw: bytes) -> Entry:
+    """Read one line in the only two spellings it may have, so that no changed byte goes unseen."""
+    text = raw.removesuffix(b"\n")
+    members = json_object(text, "line")
+    spellings = (
+        json.dumps(members, ensure_ascii=is_ascii, separators=separators).encode()
+        for separators in _SEPARATORS
+        for is_ascii in (False, True)
+    )
+    if text not in spellings:
+        raise VerificationError("line: stray bytes between its values")
+    return members
+
+
+def _canonical(leaf: bytes) -> Entry:
+    entry = json_object(leaf, "leaf")
+    if json.dumps(entry, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() != leaf:
+        raise VerificationError("leaf: not canonical JSON")
+    return entry
+
+
+def _member(entry: Entry, outer: str, inner: str) -> object:
+    members = entry.get(outer)
+    value = members.get(inner) if isinstance(members, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _where(finding: Finding) -> tuple[float, float]:
+    far = float("inf")
+    return (
+        far if finding.leaf_index is None else finding.leaf_index,
+        far if finding.line is None else finding.line,
+    )
