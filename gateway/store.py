@@ -43,7 +43,8 @@ _LOAN: Final = (
 
 READ: Final = f"""
 SELECT bashu_now() AS now,
-    ARRAY(SELECT ROW({", ".join(FACTS)}) FROM consent WHERE consent_id = ANY($1::uuid[])) AS consents,
+    ARRAY(SELECT ROW({", ".join(FACTS)}) FROM consent
+        WHERE consent_id = ANY($1::uuid[]) AND institution = ANY($3::text[])) AS consents,
     ARRAY(SELECT ROW({_ATTEMPT}) FROM (
         SELECT DISTINCT ON (request_id, institution) {_ATTEMPT} FROM intent
         WHERE request_id = ANY($2::uuid[]) AND institution = ANY($3::text[])
@@ -169,6 +170,9 @@ WHERE state = 'OPEN' AND expires_at <= (SELECT bashu_now()) ORDER BY expires_at 
 FIND: Final = f"""
 SELECT {_OPEN}, (SELECT bashu_now()) AS now FROM intent
 WHERE request_id = $1 AND institution = $2 AND attempt = $3"""  # noqa: S608
+
+LATEST_TRACE: Final = """
+SELECT trace, admitted_at FROM intent WHERE request_id = $1 AND institution = $2 ORDER BY attempt DESC LIMIT 1"""
 
 
 def _lock(condition: str) -> str:
@@ -357,6 +361,12 @@ async def find(db: Statements, key: IntentKey) -> tuple[OpenIntent, datetime] | 
     """Return one intent, whatever its state, and the time."""
     row = await db.fetchrow(FIND, key.request_id, key.institution, key.attempt)
     return None if row is None else (_open(row), row["now"])
+
+
+async def latest_trace(db: Statements, request_id: UUID, institution: str) -> tuple[tuple[str, ...], datetime] | None:
+    """Return the checks that the latest admitted attempt of a request passed, in order, and when."""
+    row = await db.fetchrow(LATEST_TRACE, request_id, institution)
+    return None if row is None else (tuple(row["trace"].split()), row["admitted_at"])
 
 
 async def lock_open_of_consents(tx: Statements, consent_ids: Sequence[UUID]) -> list[OpenIntent]:
