@@ -21,15 +21,17 @@ help: ## Show every target with its one line
 	  || { $(PYTHON) -m venv .tools/venv && .tools/venv/bin/python -m pip install -q uv && mkdir -p .tools/bin && ln -sf ../venv/bin/uv .tools/bin/uv; }
 
 $(VENV)/.runtime: requirements.lock pyproject.toml bashu/pyproject.toml | $(if $(filter .tools/%,$(UV)),.tools/bin/uv)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@started=$$(date +%s); \
 	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV); \
 	test -f $(VENV)/.dev && lock=requirements-dev.lock || lock=requirements.lock; \
-	$(UV) pip sync -q --python $(BIN)/python $$lock && \
+	$(UV) pip sync -q --compile-bytecode --python $(BIN)/python $$lock && \
 	$(UV) pip install -q --python $(BIN)/python --no-deps -e ./bashu -e . && touch $@ && \
 	echo "set up in $$(( $$(date +%s) - started )) s, $$(du -sm $(VENV) | cut -f1) MB (run-time packages and embedded PostgreSQL)"
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@$(UV) pip sync -q --python $(BIN)/python requirements-dev.lock && \
+	@$(UV) pip sync -q --compile-bytecode --python $(BIN)/python requirements-dev.lock && \
 	$(UV) pip install -q --python $(BIN)/python --no-deps -e ./bashu -e . && touch $@ $(VENV)/.runtime $@
 
 node_modules/.installed: package.json package-lock.json
