@@ -15,6 +15,10 @@ from typing import Final
 PLANTED_ID_NO: Final = "50010519XXXXXX0000"
 """Identity number that nobody has; sent where the page plants personal data that an adapter must drop."""
 PLANTED_TELEPHONE: Final = "13000000000"
+PLANTED_ID_TYPE: Final = "样本身份证件"
+PLANTED_ADDRESS: Final = "不存在省样本市无名路0号"
+PLANTED_NAME: Final = "郑样本甲"
+"""Name of a person whose name is not the enterprise's to show: the other side of a guarantee, a hidden controller."""
 
 
 class PlatformId(StrEnum):
@@ -115,6 +119,8 @@ class Registration:
     currency: str = "CNY"
     revoked_on: date | None = None
     deregistered_on: date | None = None
+    legal_rep_id_no: str | None = None
+    legal_rep_telephone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +137,15 @@ class Shareholder:
     ratio: Decimal
     is_controller: bool
     id_no: str | None = None
+    home_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controller:
+    """实际控制人 who is a natural person and no shareholder (sichuan's own module)."""
+
+    name: str
+    id_no: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +157,10 @@ class KeyPerson:
     is_legal_rep: bool
     term_from: date
     term_to: date | None = None
+    id_type: str | None = None
     id_no: str | None = None
     telephone: str | None = None
+    home_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +240,7 @@ class InsuranceMonth:
     due_fen: int
     paid_fen: int
     is_paid: bool = True
+    employee_id_no: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,6 +284,7 @@ class Enforcement:
     target_fen: int
     outstanding_fen: int
     closed_on: date | None = None
+    id_no: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,16 +307,17 @@ class Dishonesty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantee:
-    """A financing guarantee (融资担保, kind G1) by suretyship (保证, mode 3)."""
+    """A financing guarantee (融资担保, kind G1) by suretyship (保证, mode 3). ``other_code``: an organisation's."""
 
     direction: Direction
-    other_code: str
+    other_code: str | None
     other_name: str
     fen: int
     balance_fen: int
     start: date
     end: date
     other_kind: PartyKind = PartyKind.ENTERPRISE
+    other_id_no: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +382,7 @@ class PlatformFile:
     behaviour: Behaviour = NORMAL
     registration: Registration | None = None
     shareholders: tuple[Shareholder, ...] = ()
+    hidden_controller: Controller | None = None
     key_persons: tuple[KeyPerson, ...] = ()
     branches: tuple[Branch, ...] = ()
     tax_grades: tuple[TaxGrade, ...] = ()

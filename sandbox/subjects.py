@@ -29,6 +29,7 @@ from sandbox.facts import (
     wan,
     yuan,
 )
+from sandbox.personal_data import indiscreet_chongqing, indiscreet_sichuan
 from sandbox.ring import RING_A, RING_B, RING_C, RING_NAMES, ring_chongqing, ring_sichuan
 from sandbox.subject_files import JINJIANG, dishonest, hairdresser, in_arrears, repaired, snack_bar
 
@@ -175,4 +176,11 @@ FIXED_SUBJECTS: Final[tuple[FixedSubject, ...]] = (
     _sichuan("91510107XXTT001658", "四川示例十六号信息有限公司", "score falls by 120", _falling_score),
     _chongqing("91500105XXTT001732", "重庆示例十七号食品有限公司", "penalty repaired", repaired),
     _sichuan("91510107XXTT00181X", "四川示例十八号𠮷祥（成都）食品有限公司", "name beyond GBK", sichuan_file),
+    _chongqing(
+        "91500105XXTT0019XL",
+        "重庆示例十九号印刷有限公司",
+        "every class-3 tag",
+        indiscreet_chongqing,
+        indiscreet_sichuan,
+    ),
 )

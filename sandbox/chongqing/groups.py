@@ -59,6 +59,8 @@ def _registration_tags(file: PlatformFile, known: Registration) -> str:
             ("TYSHXYDM", file.code),
             ("GSZCH", known.business_reg_no),
             ("FDDBR", known.legal_rep),
+            ("FRZJHM", known.legal_rep_id_no),
+            ("FRLXDH", known.legal_rep_telephone),
             ("CLRQ", values.day(known.established_on)),
             ("ZCZB", values.wan(known.registered_fen)),
             ("SJZB", values.wan(known.paid_in_fen)),

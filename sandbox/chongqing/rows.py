@@ -41,6 +41,7 @@ def shareholder(row: Shareholder) -> str:
                 ("CGBL", values.per_cent(row.ratio)),
                 ("SFSKR", values.one_zero(row.is_controller)),
                 ("ZJHM", row.id_no),
+                ("ZZ", row.home_address),
             )
         ),
     )
@@ -57,8 +58,10 @@ def key_person(row: KeyPerson) -> str:
                 ("SFFR", values.yes_no(row.is_legal_rep)),
                 ("RZRQ", values.day(row.term_from)),
                 ("LZRQ", values.day(row.term_to) or values.OPEN_END),
+                ("ZJLX", row.id_type),
                 ("ZJHM", row.id_no),
                 ("LXDH", row.telephone),
+                ("JTZZ", row.home_address),
             )
         ),
     )
@@ -98,6 +101,7 @@ def insurance_month(row: InsuranceMonth) -> str:
                 ("YJJE", values.wan(row.due_fen)),
                 ("SJJE", values.wan(row.paid_fen)),
                 ("SFJN", values.one_zero(row.is_paid)),
+                ("ZJHM", row.employee_id_no),
             )
         ),
     )
@@ -144,6 +148,7 @@ def enforcement(row: Enforcement) -> str:
                 ("WLXJE", values.wan(row.outstanding_fen)),
                 ("JARQ", values.day(row.closed_on)),
                 ("JAFS", None if row.closed_on is None else "255"),
+                ("ZJHM", row.id_no),
             )
         ),
     )
@@ -183,6 +188,7 @@ def guarantee(row: Guarantee) -> str:
                 ("DBRLX", values.COUNTERPARTY_CODES[row.other_kind]),
                 ("DBR", row.other_code),
                 ("DBRMC", row.other_name),
+                ("ZJHM", row.other_id_no),
                 ("DBLX", _FINANCING_GUARANTEE),
                 ("DBFS", _SURETYSHIP),
                 ("DBJE", values.wan(row.fen)),

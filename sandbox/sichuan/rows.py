@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from core.clock import SHANGHAI
 from sandbox.facts import (
+    PLANTED_NAME,
     Branch,
     Declaration,
     Direction,
@@ -91,6 +92,7 @@ def basicinfo(file: PlatformFile) -> Row | None:
         "name": file.name,
         "creditCode": file.code,
         "legalPerson": row.legal_rep,
+        **_known(legalPersonIdNo=row.legal_rep_id_no, legalPersonTel=row.legal_rep_telephone),
         "estDate": row.established_on,
         "regCapital": _capital(row),
         "opFrom": row.term_from,
@@ -119,11 +121,15 @@ def shareholder(row: Shareholder) -> Row:
         paidConDate=row.paid_on,
         ratio=row.ratio,
         idNo=row.id_no,
+        address=row.home_address,
     )
 
 
 def actual_controller(file: PlatformFile) -> Row | None:
-    """Return ent-ba/actual-controller: the shareholder who controls."""
+    """Return ent-ba/actual-controller: the shareholder who controls, or who does without being one."""
+    hidden = file.hidden_controller
+    if hidden is not None:
+        return {"controllerName": hidden.name, "controllerType": "自然人", "idNo": hidden.id_no}
     row = next((row for row in file.shareholders if row.is_controller), None)
     if row is None:
         return None
@@ -143,7 +149,7 @@ def person(row: KeyPerson) -> Row:
         "isLegalRep": "Y" if row.is_legal_rep else "N",
         "startDate": row.term_from,
         "endDate": row.term_to,
-        **_known(idNo=row.id_no, mobile=row.telephone),
+        **_known(idType=row.id_type, idNo=row.id_no, mobile=row.telephone, homeAddress=row.home_address),
     }
 
 
@@ -172,6 +178,9 @@ def insurance(row: InsuranceMonth) -> Row:
         "dueAmt": _yuan(row.due_fen),
         "paidAmt": _yuan(row.paid_fen),
         "isPaid": row.is_paid,
+        **_known(
+            employees=None if row.employee_id_no is None else [{"name": PLANTED_NAME, "idNo": row.employee_id_no}]
+        ),
     }
 
 
@@ -205,6 +214,7 @@ def guarantee(row: Guarantee) -> Row:
         counterpartyType="PERSON" if is_person else "ENT",
         counterpartyCode=None if is_person else row.other_code,
         counterpartyName=row.other_name,
+        counterpartyIdNo=row.other_id_no,
         guaranteeType="融资担保",
         guaranteeMode="保证",
         amount=_yuan(row.fen),
@@ -223,6 +233,7 @@ def enforcement(row: Enforcement) -> Row:
         "targetAmtFen": row.target_fen,
         "unfulfilledAmtFen": row.outstanding_fen,
         "closeDate": row.closed_on,
+        **_known(partyCardNum=row.id_no),
     }
 
 

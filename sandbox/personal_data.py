@@ -1,0 +1,136 @@
+"""The subject about which both platforms send every kind of personal data that they should not (class 3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+from sandbox import days
+from sandbox.baseline import WUHOU, Moment, chongqing_file, sichuan_file
+from sandbox.facts import (
+    PLANTED_ADDRESS,
+    PLANTED_ID_NO,
+    PLANTED_ID_TYPE,
+    PLANTED_NAME,
+    PLANTED_TELEPHONE,
+    Branch,
+    Controller,
+    Direction,
+    Dishonesty,
+    Enforcement,
+    Guarantee,
+    PartyKind,
+    Penalty,
+    PlatformFile,
+    Severity,
+    Status,
+    wan,
+    yuan,
+)
+
+_COURT: Final = "重庆市示例区人民法院"
+_CLOSED: Final = date(2026, 6, 30)
+
+
+def indiscreet_chongqing(code: str, name: str, at: Moment) -> PlatformFile:
+    """Return chongqing's file, the baseline with every class-3 tag planted once."""
+    return _planted(chongqing_file(code, name, at), at)
+
+
+def indiscreet_sichuan(code: str, name: str, at: Moment) -> PlatformFile:
+    """Return sichuan's file, the baseline with every class-3 member planted once."""
+    branch = Branch(
+        code="91510107XXTT900179",
+        name=f"{name}成都分公司",
+        principal="孙样本",
+        principal_id_no=PLANTED_ID_NO,
+        division=WUHOU,
+        established_on=date(2018, 5, 10),
+        status=Status.ACTIVE,
+    )
+    file = _planted(sichuan_file(code, name, at), at)
+    return replace(file, branches=(branch,), hidden_controller=Controller(name=PLANTED_NAME, id_no=PLANTED_ID_NO))
+
+
+def _planted(file: PlatformFile, at: Moment) -> PlatformFile:
+    assert file.registration is not None
+    first_holder, *holders = file.shareholders
+    first_person, *persons = file.key_persons
+    first_month, *months = file.insurance
+    return replace(
+        file,
+        registration=replace(file.registration, legal_rep_id_no=PLANTED_ID_NO, legal_rep_telephone=PLANTED_TELEPHONE),
+        shareholders=(replace(first_holder, home_address=PLANTED_ADDRESS), *holders),
+        key_persons=(replace(first_person, id_type=PLANTED_ID_TYPE, home_address=PLANTED_ADDRESS), *persons),
+        insurance=(replace(first_month, employee_id_no=PLANTED_ID_NO), *months),
+        penalties=(_penalty(file, at),),
+        enforcements=(_enforcement(),),
+        dishonesty=(_dishonesty(),),
+        guarantees=(_guarantee(),),
+    )
+
+
+def _penalty(file: PlatformFile, at: Moment) -> Penalty:
+    decided_on = at.first_day - timedelta(days=90)
+    return Penalty(
+        document_no="渝示例市监罚〔2026〕19号",
+        party_name=file.name,
+        party_code=file.code,
+        legal_rep="张样本",
+        authority="重庆市示例区市场监督管理局",
+        violation="违反食品标签规定",
+        facts="销售标签不合规食品",
+        basis="《中华人民共和国食品安全法》",
+        category="03",
+        content="罚款5000元",
+        fine_fen=wan("0.50"),
+        decided_on=decided_on,
+        publish_until=days.a_year_after(decided_on),
+        severity=Severity.MINOR,
+        party_id_no=PLANTED_ID_NO,
+        legal_rep_id_no=PLANTED_ID_NO,
+    )
+
+
+def _enforcement() -> Enforcement:
+    return Enforcement(
+        case_no="（2026）渝0105执示例19号",
+        court=_COURT,
+        filed_on=date(2026, 1, 15),
+        target_fen=wan("1.00"),
+        outstanding_fen=0,
+        closed_on=_CLOSED,
+        id_no=PLANTED_ID_NO,
+    )
+
+
+def _dishonesty() -> Dishonesty:
+    return Dishonesty(
+        case_no="（2026）渝0105执示例19号",
+        court=_COURT,
+        province="重庆",
+        basis_no="（2025）渝0105民初示例19号",
+        basis_unit=_COURT,
+        duty="支付货款1.00万元",
+        conduct="违反财产报告制度",
+        legal_rep="张样本",
+        filed_on=date(2026, 1, 15),
+        published_on=date(2026, 2, 2),
+        removed_on=_CLOSED,
+        id_no=PLANTED_ID_NO,
+    )
+
+
+def _guarantee() -> Guarantee:
+    return Guarantee(
+        direction=Direction.RECEIVED,
+        other_code=None,
+        other_name=PLANTED_NAME,
+        other_kind=PartyKind.PERSON,
+        other_id_no=PLANTED_ID_NO,
+        fen=yuan("100000"),
+        balance_fen=yuan("50000"),
+        start=date(2025, 9, 1),
+        end=date(2028, 8, 31),
+    )
