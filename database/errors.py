@@ -26,6 +26,8 @@ _CONNECTION_ERRORS: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,
+    # A connection that ended while this process was stopped leaves the driver's protocol in disorder.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from types import TracebackType
+from typing import Any, Final
 
 import orjson
 import structlog
+
+from gateway.faults import fault_lines
+
+_ENDED: Final = "process_failed"
 
 
 def configure_logs(*, process: str) -> None:
@@ -25,9 +30,26 @@ def configure_logs(*, process: str) -> None:
         cache_logger_on_first_use=True,
     )
     # grpc and asyncio speak through the standard library; what they say may quote values, so only that they spoke.
-    logging.basicConfig(
-        level=logging.WARNING, format='{"level":"%(levelname)s","logger":"%(name)s"}', stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(WordlessFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    sys.excepthook = _say_where
+
+
+class WordlessFormatter(logging.Formatter):
+    """Writes who spoke and, of an exception, types and places; never a message, which may quote a value."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one JSON object."""
+        line: dict[str, Any] = {"level": record.levelname, "logger": record.name}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["fault"] = fault_lines(record.exc_info[1])
+        return orjson.dumps(line).decode()
+
+
+def _say_where(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """Stand in for the interpreter's last words, which would print the messages of every cause."""
+    structlog.get_logger(__name__).error(_ENDED, fault=fault_lines(error))
 
 
 def _json(event: Any, **_options: Any) -> bytes:

@@ -31,6 +31,7 @@ CASES = [
     (asyncpg.ConnectionDoesNotExistError, DatabaseUnavailable),
     (asyncpg.InvalidCatalogNameError, DatabaseUnavailable),
     (asyncpg.InterfaceError, DatabaseUnavailable),
+    (asyncpg.InternalClientError, DatabaseUnavailable),
     (ConnectionRefusedError, DatabaseUnavailable),
     (TimeoutError, DatabaseUnavailable),
     (asyncpg.UniqueViolationError, UniqueConflict),
