@@ -144,6 +144,36 @@ class Loan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiftProposal:
+    """A first officer's wish to lift a hold; ``operator`` is the staff number."""
+
+    reason: str
+    participant: str
+    operator: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRecord:
+    """One row of ``hold_record``: who placed a hold or freeze on a consent or (``pseudonym``) on a subject, and why.
+
+    ``placed_operator``: the staff number, or of a freeze the commitment of the natural person who acted.
+    """
+
+    hold_id: UUID
+    kind: HoldKind
+    consent_id: UUID | None
+    pseudonym: str | None
+    display: str
+    reason: str
+    placed_by: str
+    placed_operator: str
+    placed_at: datetime
+    proposal: LiftProposal | None = None
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceFact:
     """A licence of a platform or of the gateway's operator. Both days inside, Asia/Shanghai."""
 

@@ -10,12 +10,14 @@ from uuid import UUID
 from consent import store
 from consent.artefact import ParsedArtefact
 from consent.model import Actor, ConsentFacts, ConsentState, Loan, LoanEnd, Transition
-from consent.state import state
+from consent.state import REFUSALS, state
 from core.errors import BashuError, Reason
 from database import Statements
 
 GENESIS: Final = bytes(32)
 """Stands for the last event's hash until the registration's own entry is made."""
+_ENDED: Final = frozenset({ConsentState.REVOKED, ConsentState.SUPERSEDED, ConsentState.EXPIRED})
+"""States that nothing leads out of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,32 @@ def revoked(
         return None
     _expect(facts, expected_revision)
     return _change(facts, replace(facts, revoked_at=now), reason=reason, actor=actor, now=now)
+
+
+def paused(facts: ConsentFacts, *, now: datetime, expected_revision: int = 0) -> Change | None:
+    """Return the consent paused by its subject, or None where it was before.
+
+    Raises:
+        BashuError: REVISION_CHANGED; the reason of its state where it has ended for good.
+    """
+    if facts.paused_at is not None:
+        return None
+    _expect(facts, expected_revision)
+    _refuse_ended(facts, now)
+    return _change(facts, replace(facts, paused_at=now), reason="PAUSED", actor=Actor.SUBJECT, now=now)
+
+
+def resumed(facts: ConsentFacts, *, now: datetime, expected_revision: int = 0) -> Change | None:
+    """Return the consent with its pause over, or None where there was none.
+
+    Raises:
+        BashuError: REVISION_CHANGED; the reason of its state where it has ended for good.
+    """
+    if facts.paused_at is None:
+        return None
+    _expect(facts, expected_revision)
+    _refuse_ended(facts, now)
+    return _change(facts, replace(facts, paused_at=None), reason="RESUMED", actor=Actor.SUBJECT, now=now)
 
 
 def held(facts: ConsentFacts, *, reason: str, now: datetime) -> Change:
@@ -164,6 +192,13 @@ def _expect(facts: ConsentFacts, revision: int) -> None:
             "the consent changed since you read it",
             metadata={"revision": str(facts.revision)},
         )
+
+
+def _refuse_ended(facts: ConsentFacts, now: datetime) -> None:
+    reached = state(facts, now)
+    if reached in _ENDED:
+        reason, message, turn = REFUSALS[reached]
+        raise BashuError(reason, message, turn=turn)
 
 
 def _change(before: ConsentFacts, after: ConsentFacts, *, reason: str, actor: Actor, now: datetime) -> Change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,11 +14,23 @@ from consent.model import (
     ConsentEvent,
     ConsentFacts,
     ConsentState,
+    HoldKind,
+    HoldRecord,
+    LiftProposal,
     Loan,
     LoanEnd,
     Transition,
 )
 from database import Statements
+
+
+class Party(StrEnum):
+    """By whom consents are listed: the column that names each party."""
+
+    LENDER = "institution"
+    AUTHORITY = "authority"
+    SUBJECT = "commitment"
+
 
 FACTS: Final = tuple(field.name for field in fields(ConsentFacts))
 _COLUMNS: Final = ", ".join(FACTS)
@@ -31,8 +44,13 @@ _NOW: Final = "SELECT bashu_now()"
 _FIND: Final = f"SELECT {_COLUMNS} FROM consent WHERE consent_id = $1"  # noqa: S608 - column names of a dataclass
 _LOCK: Final = f"""
 SELECT {_COLUMNS} FROM consent WHERE consent_id = ANY($1::uuid[]) ORDER BY consent_id FOR NO KEY UPDATE"""  # noqa: S608
-_OF_INSTITUTION: Final = f"""
-SELECT {_COLUMNS} FROM consent WHERE institution = $1 AND consent_id > $2 ORDER BY consent_id LIMIT $3"""  # noqa: S608
+_PAGES: Final = {
+    party: f"""
+SELECT {_COLUMNS} FROM consent WHERE {party.value} = $1 AND consent_id > $2 ORDER BY consent_id LIMIT $3"""  # noqa: S608
+    for party in Party
+}
+_PAGE_OF_ALL: Final = f"""
+SELECT {_COLUMNS} FROM consent WHERE consent_id > $1 ORDER BY consent_id LIMIT $2"""  # noqa: S608
 _IDS_OF_SUBJECT: Final = "SELECT consent_id FROM consent WHERE commitment = ANY($1::text[]) ORDER BY consent_id"
 _IDS_OF_BORROWER: Final = """
 SELECT consent_id FROM consent WHERE commitment = ANY($2::text[]) AND institution = $1 ORDER BY consent_id"""
@@ -85,6 +103,25 @@ RETURNING hold_id"""
 _FIND_HOLD: Final = """
 SELECT hold_id, pseudonym, kind, reason, commitments, entry_id, lifted_at FROM subject_hold WHERE hold_id = $1"""
 
+_STANDING_FREEZES: Final = """
+SELECT hold_id, placed_at FROM subject_hold WHERE pseudonym = $1 AND kind = 'FREEZE' AND lifted_at IS NULL
+ORDER BY hold_id"""
+_RECORD: Final = (
+    "hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at, lift_reason,"
+    " lift_proposed_by, lift_proposed_operator, lift_proposed_at, lifted_at"
+)
+_INSERT_RECORD: Final = """
+INSERT INTO hold_record (hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+_LOCK_RECORD: Final = f"SELECT {_RECORD} FROM hold_record WHERE hold_id = $1 FOR NO KEY UPDATE"  # noqa: S608
+_STANDING_RECORDS: Final = f"""
+SELECT {_RECORD} FROM hold_record WHERE lifted_at IS NULL AND hold_id > $1 ORDER BY hold_id LIMIT $2"""  # noqa: S608
+_PROPOSE_LIFT: Final = """
+UPDATE hold_record SET lift_reason = $2, lift_proposed_by = $3, lift_proposed_operator = $4, lift_proposed_at = $5
+WHERE hold_id = $1"""
+_CLOSE_RECORD: Final = """
+UPDATE hold_record SET lifted_by = $2, lifted_operator = $3, lifted_reason = $4, lifted_at = $5 WHERE hold_id = $1"""
+
 
 async def now(db: Statements) -> datetime:
     """Return the database's time, the one decisions are made by."""
@@ -103,9 +140,14 @@ async def lock(tx: Statements, consent_ids: Sequence[UUID]) -> list[ConsentFacts
     return [facts_from_row(row) for row in await tx.fetch(_LOCK, list(consent_ids))]
 
 
-async def of_institution(db: Statements, institution: str, *, after: UUID, limit: int) -> list[ConsentFacts]:
-    """Return an institution's consents with larger ids than ``after``, in order of id (so of time)."""
-    return [facts_from_row(row) for row in await db.fetch(_OF_INSTITUTION, institution, after, limit)]
+async def page_of(db: Statements, party: Party, name: str, *, after: UUID, limit: int) -> list[ConsentFacts]:
+    """Return a party's consents with larger ids than ``after``, in order of id (so of time)."""
+    return [facts_from_row(row) for row in await db.fetch(_PAGES[party], name, after, limit)]
+
+
+async def page_of_all(db: Statements, *, after: UUID, limit: int) -> list[ConsentFacts]:
+    """Return everybody's consents with larger ids than ``after``, in order of id."""
+    return [facts_from_row(row) for row in await db.fetch(_PAGE_OF_ALL, after, limit)]
 
 
 async def ids_of_subject(db: Statements, commitments: Sequence[str]) -> list[UUID]:
@@ -262,6 +304,50 @@ async def lift_hold(tx: Statements, hold_id: UUID, *, at: datetime, entry_id: UU
     return await tx.fetchval(_LIFT_HOLD, hold_id, at, entry_id) is not None
 
 
+async def standing_freezes(tx: Statements, pseudonym: str) -> list[tuple[UUID, datetime]]:
+    """Return ids and times of the freezes standing on a subject; the table is locked."""
+    return [(row["hold_id"], row["placed_at"]) for row in await tx.fetch(_STANDING_FREEZES, pseudonym)]
+
+
+async def insert_record(tx: Statements, record: HoldRecord) -> None:
+    """Store who placed a hold or freeze, and why."""
+    await tx.execute(
+        _INSERT_RECORD,
+        record.hold_id,
+        record.kind.value,
+        record.consent_id,
+        record.pseudonym,
+        record.display,
+        record.reason,
+        record.placed_by,
+        record.placed_operator,
+        record.placed_at,
+    )
+
+
+async def lock_record(tx: Statements, hold_id: UUID) -> HoldRecord | None:
+    """Lock a hold's record; taken before the hold table and consents, by whoever lifts."""
+    row = await tx.fetchrow(_LOCK_RECORD, hold_id)
+    return None if row is None else _record_from_row(row)
+
+
+async def standing_records(db: Statements, *, after: UUID, limit: int) -> list[HoldRecord]:
+    """Return the records of holds and freezes that stand, with larger ids than ``after``, in order."""
+    return [_record_from_row(row) for row in await db.fetch(_STANDING_RECORDS, after, limit)]
+
+
+async def propose_lift(tx: Statements, hold_id: UUID, proposal: LiftProposal) -> None:
+    """Keep a first officer's wish; it replaces an older one. The record is locked."""
+    await tx.execute(_PROPOSE_LIFT, hold_id, proposal.reason, proposal.participant, proposal.operator, proposal.at)
+
+
+async def close_record(
+    tx: Statements, hold_id: UUID, *, participant: str, operator: str, reason: str, at: datetime
+) -> None:
+    """Write who lifted a hold or freeze."""
+    await tx.execute(_CLOSE_RECORD, hold_id, participant, operator, reason, at)
+
+
 def facts_from_row(row: Any) -> ConsentFacts:
     """Turn a row with the columns :data:`FACTS` into values."""
     return ConsentFacts(**{name: row[name] for name in FACTS})
@@ -280,4 +366,28 @@ def loan_from_row(row: Any) -> Loan:
         registered_at=row["registered_at"],
         closed_at=row["closed_at"],
         close_reason=LoanEnd(row["close_reason"]) if row["close_reason"] else None,
+    )
+
+
+def _record_from_row(row: Any) -> HoldRecord:
+    proposal = None
+    if row["lift_proposed_at"] is not None:
+        proposal = LiftProposal(
+            reason=row["lift_reason"],
+            participant=row["lift_proposed_by"],
+            operator=row["lift_proposed_operator"],
+            at=row["lift_proposed_at"],
+        )
+    return HoldRecord(
+        hold_id=row["hold_id"],
+        kind=HoldKind(row["kind"]),
+        consent_id=row["consent_id"],
+        pseudonym=row["pseudonym"],
+        display=row["display"],
+        reason=row["reason"],
+        placed_by=row["placed_by"],
+        placed_operator=row["placed_operator"],
+        placed_at=row["placed_at"],
+        proposal=proposal,
+        lifted_at=row["lifted_at"],
     )

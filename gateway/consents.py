@@ -15,9 +15,11 @@ from uuid import UUID
 from consent import registration, service
 from consent import store as consent_store
 from consent.artefact import Artefact, ParsedArtefact, Vocabulary, parse_artefact
-from consent.model import Actor, ConsentEvent, ConsentFacts
+from consent.model import Actor, ConsentEvent, ConsentFacts, ConsentState
 from consent.policy import UNLIMITED_TERMS
 from consent.service import Change
+from consent.state import state
+from consent.store import Party
 from core.errors import BashuError, Reason
 from database import Database, LockLost, Transaction
 from gateway import store
@@ -32,6 +34,10 @@ from ledger.model import Entry
 LOCK_TRIES: Final = 20
 """Of at most 250 ms each: a hold must get its table within seconds, whatever the load."""
 
+MOST_LOOKED_AT: Final = 5_000
+"""Rows looked at for one page of a listing by state."""
+
+ChangeOf = Callable[[ConsentFacts, datetime], Change | None]
 T = TypeVar("T")
 
 
@@ -64,8 +70,16 @@ class Shown:
     events: Sequence[ConsentEvent]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of consents; ``after`` is where the next one starts, None on the last."""
+
+    consents: Sequence[Shown]
+    after: UUID | None
+
+
 class Consents:
-    """Registers, reads, revokes and holds consents."""
+    """Registers, reads, lists, pauses, revokes and holds consents."""
 
     def __init__(
         self,
@@ -159,6 +173,51 @@ class Consents:
 
         return await retrying(lambda: self._take_away(consent_id, withdraw, Reason.CONSENT_REVOKED))
 
+    async def pause(self, consent_id: UUID, *, expected_revision: int = 0) -> Changed:
+        """Pause a consent for its subject: what is under way is withheld with CONSENT_PAUSED.
+
+        Raises:
+            BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS, REVISION_CHANGED; the state's reason where it has ended.
+        """
+
+        def pause(facts: ConsentFacts, now: datetime) -> Change | None:
+            return service.paused(facts, now=now, expected_revision=expected_revision)
+
+        return await retrying(lambda: self._take_away(consent_id, pause, Reason.CONSENT_PAUSED))
+
+    async def resume(self, consent_id: UUID, *, expected_revision: int = 0) -> Changed:
+        """End a pause.
+
+        Raises:
+            BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS, REVISION_CHANGED; the state's reason where it has ended.
+        """
+
+        def resume(facts: ConsentFacts, now: datetime) -> Change | None:
+            return service.resumed(facts, now=now, expected_revision=expected_revision)
+
+        return await retrying(lambda: self._give_back(consent_id, resume))
+
+    async def page(
+        self, party: Party | None, name: str, *, after: UUID, size: int, states: frozenset[ConsentState]
+    ) -> Page:
+        """Return up to ``size`` consents of a party (None: everybody's), those in ``states`` or all, by id.
+
+        A page may hold fewer and yet not be the last: states are no column, so no more than :data:`MOST_LOOKED_AT`
+        rows are looked at for one page.
+        """
+        now, found, looked_at = await consent_store.now(self._db), list[ConsentFacts](), 0
+        while True:
+            rows = await self._rows(party, name, after=after, limit=size + 1)
+            for row in rows[:size]:
+                after, looked_at = row.consent_id, looked_at + 1
+                if not states or state(row, now) in states:
+                    found.append(row)
+                if len(found) == size or looked_at == MOST_LOOKED_AT:
+                    break
+            is_last = len(rows) <= size and (not rows or after == rows[-1].consent_id)
+            if is_last or len(found) == size or looked_at >= MOST_LOOKED_AT:
+                return Page(consents=await self._shown(found, now), after=None if is_last else after)
+
     async def hold(self, consent_id: UUID, *, reason: str) -> Changed:
         """Place compliance's hold on one consent; it works like a revocation until it is lifted."""
 
@@ -170,16 +229,10 @@ class Consents:
     async def lift(self, consent_id: UUID, *, reason: str) -> Changed:
         """Lift one hold of compliance from a consent."""
 
-        async def once() -> Changed:
-            async with self._db.transaction() as tx:
-                facts = await service.lock_one(tx, consent_id)
-                change = service.unheld(facts, reason=reason, now=await consent_store.now(tx))
-                entry = self._entries.status(change.transition)
-                after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
-                await ledger_store.append(tx, [entry])
-            return Changed(facts=after, entry_id=entry.entry_id, withheld=0)
+        def lift(facts: ConsentFacts, now: datetime) -> Change | None:
+            return service.unheld(facts, reason=reason, now=now)
 
-        return await retrying(once)
+        return await retrying(lambda: self._give_back(consent_id, lift))
 
     async def _register(self, parsed: ParsedArtefact) -> Registered | None:
         async with self._db.transaction() as tx:
@@ -207,21 +260,76 @@ class Consents:
         first = (await consent_store.events(self._db, facts.consent_id))[0]
         return Registered(facts=facts, parsed=parsed, entry_id=first.entry_id, is_new=False)
 
-    async def _take_away(
-        self, consent_id: UUID, change_of: Callable[[ConsentFacts, datetime], Change | None], reason: Reason
-    ) -> Changed:
+    async def _take_away(self, consent_id: UUID, change_of: ChangeOf, reason: Reason) -> Changed:
         async with self._db.transaction() as tx:
-            facts = await service.lock_one(tx, consent_id)
-            change = change_of(facts, await consent_store.now(tx))
-            if change is None:
-                events = await consent_store.events(tx, consent_id)
-                return Changed(facts=facts, entry_id=events[-1].entry_id, withheld=0)
-            intents = await store.lock_open_of_consents(tx, [consent_id])
-            closings = await close_open(tx, self._entries, intents, reason=reason, now=change.transition.at)
-            entry = self._entries.status(change.transition)
-            after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
-            await ledger_store.append(tx, [*closings, entry])
-        return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings))
+            changed, entries = await take_away(tx, self._entries, consent_id, change_of, reason)
+            await ledger_store.append(tx, entries)
+        return changed
+
+    async def _give_back(self, consent_id: UUID, change_of: ChangeOf) -> Changed:
+        async with self._db.transaction() as tx:
+            changed, entries = await give_back(tx, self._entries, consent_id, change_of)
+            await ledger_store.append(tx, entries)
+        return changed
+
+    async def _rows(self, party: Party | None, name: str, *, after: UUID, limit: int) -> list[ConsentFacts]:
+        if party is None:
+            return await consent_store.page_of_all(self._db, after=after, limit=limit)
+        return await consent_store.page_of(self._db, party, name, after=after, limit=limit)
+
+    async def _shown(self, found: Sequence[ConsentFacts], now: datetime) -> list[Shown]:
+        raw = await consent_store.artefacts(self._db, [facts.consent_id for facts in found])
+        shown = []
+        for facts in found:
+            parsed = parse_artefact(raw[facts.consent_id], self._reading)
+            shown.append(Shown(facts=facts, now=now, parsed=parsed, events=()))
+            # A page of 500 must not keep the queries of this worker waiting.
+            await asyncio.sleep(0)
+        return shown
+
+
+async def take_away(
+    tx: Transaction,
+    entries: Entries,
+    consent_id: UUID,
+    change_of: ChangeOf,
+    reason: Reason,
+    *,
+    detail: dict[str, object] | None = None,
+) -> tuple[Changed, list[Entry]]:
+    """Lock a consent, change it, close what is open under it; return what to append, last and in this order."""
+    facts = await service.lock_one(tx, consent_id)
+    change = change_of(facts, await consent_store.now(tx))
+    if change is None:
+        return await _unchanged(tx, facts)
+    intents = await store.lock_open_of_consents(tx, [consent_id])
+    closings = await close_open(tx, entries, intents, reason=reason, now=change.transition.at)
+    entry = entries.status(change.transition, detail=detail)
+    after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+    return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings)), [*closings, entry]
+
+
+async def give_back(
+    tx: Transaction,
+    entries: Entries,
+    consent_id: UUID,
+    change_of: ChangeOf,
+    *,
+    detail: dict[str, object] | None = None,
+) -> tuple[Changed, list[Entry]]:
+    """Lock a consent and change it where that takes nothing away; return what to append."""
+    facts = await service.lock_one(tx, consent_id)
+    change = change_of(facts, await consent_store.now(tx))
+    if change is None:
+        return await _unchanged(tx, facts)
+    entry = entries.status(change.transition, detail=detail)
+    after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+    return Changed(facts=after, entry_id=entry.entry_id, withheld=0), [entry]
+
+
+async def _unchanged(tx: Transaction, facts: ConsentFacts) -> tuple[Changed, list[Entry]]:
+    events = await consent_store.events(tx, facts.consent_id)
+    return Changed(facts=facts, entry_id=events[-1].entry_id, withheld=0), []
 
 
 def _taken() -> BashuError:

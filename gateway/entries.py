@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from consent.artefact import Artefact
 from consent.model import Ask, ConsentFacts, Loan, Scope, Transition
+from core.canonical import canonical_json
 from core.clock import rfc3339
 from core.errors import Reason
 from core.ids import uuid7
@@ -50,6 +52,15 @@ class PlatformLine:
     was_sent: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class By:
+    """Who acts on a hold or looks: participant, its institution, and the staff number (empty where none is needed)."""
+
+    participant: str
+    institution: str
+    operator: str = ""
+
+
 class Entries:
     """Builds entries in the name of one log (``origin``)."""
 
@@ -86,9 +97,9 @@ class Entries:
         }
         return self._event(EntryType.CONSENT_REGISTERED, event, fields)
 
-    def status(self, event: Transition) -> Entry:
-        """CONSENT_STATUS: one step in a consent's life."""
-        return self._event(EntryType.CONSENT_STATUS, event, {})
+    def status(self, event: Transition, *, detail: Members | None = None) -> Entry:
+        """CONSENT_STATUS: one step in a consent's life; of ``detail`` the leaf holds the digest alone."""
+        return self._event(EntryType.CONSENT_STATUS, event, {"detail_sha256": _digest(detail)})
 
     def intent(
         self,
@@ -240,21 +251,41 @@ class Entries:
         return build_entry(EntryType.LOAN_EVENT, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
     def subject_held(
-        self, kind: EntryType, *, hold_id: UUID, pseudonym: str, reason: str, affects: Members, ts: datetime
+        self,
+        kind: EntryType,
+        *,
+        hold_id: UUID,
+        pseudonym: str,
+        reason: str,
+        affects: Members,
+        ts: datetime,
+        by: By | None = None,
+        detail: Members | None = None,
     ) -> Entry:
-        """HOLD_PLACED or FILE_FROZEN on a subject."""
+        """HOLD_PLACED or FILE_FROZEN on a subject; ``reason`` is a code, what people wrote is in ``detail``."""
         entry_id = uuid7()
         actor = "SUBJECT" if kind is EntryType.FILE_FROZEN else "COMPLIANCE"
         fields = {
             "affects": affects,
             "object": str(hold_id),
+            "requester": self._by(by),
             "status": {"from": "NONE", "to": "STANDING", "reason": reason, "actor": actor},
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
+            "detail_sha256": _digest(detail),
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
     def subject_lifted(
-        self, kind: EntryType, *, hold_id: UUID, lifts: UUID, pseudonym: str, affects: Members, ts: datetime
+        self,
+        kind: EntryType,
+        *,
+        hold_id: UUID,
+        lifts: UUID,
+        pseudonym: str,
+        affects: Members,
+        ts: datetime,
+        by: By | None = None,
+        detail: Members | None = None,
     ) -> Entry:
         """HOLD_LIFTED or FILE_THAWED: the hold that the entry ``lifts`` placed ends."""
         entry_id = uuid7()
@@ -263,10 +294,34 @@ class Entries:
             "affects": affects,
             "lifts": str(lifts),
             "object": str(hold_id),
+            "requester": self._by(by),
             "status": {"from": "STANDING", "to": "LIFTED", "reason": "LIFTED", "actor": actor},
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
+            "detail_sha256": _digest(detail),
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
+
+    def review_view(
+        self,
+        what: str,
+        *,
+        by: By,
+        count: int,
+        ts: datetime,
+        consent_id: UUID | None = None,
+        request: UUID | None = None,
+    ) -> Entry:
+        """REVIEW_VIEW: a reviewer is about to see ``count`` rows of ``what`` (an RPC's name)."""
+        fields = {
+            "requester": self._by(by),
+            "object": what if request is None else f"{what}/{request}",
+            "count": count,
+            "consent": None if consent_id is None else {"id": str(consent_id)},
+        }
+        return build_entry(EntryType.REVIEW_VIEW, origin=self.origin, ts=ts, fields=fields)
+
+    def _by(self, by: By | None) -> Members | None:
+        return None if by is None else self._requester(by.institution, by.operator)
 
     def _event(self, kind: EntryType, event: Transition, fields: Mapping[str, Any]) -> Entry:
         entry_id = uuid7()
@@ -345,6 +400,11 @@ def _lines(lines: Sequence[PlatformLine]) -> list[Members]:
         _present(id=platform_id, status=status, records=count, raw_digest=digest or None)
         for (platform_id, status, digest), count in sorted(records.items())
     ]
+
+
+def _digest(detail: Members | None) -> str | None:
+    """Return the digest that a leaf holds in place of what was written: lower-case hex SHA-256 of canonical JSON."""
+    return None if detail is None else hashlib.sha256(canonical_json(detail)).hexdigest()
 
 
 def _named(key: IntentKey) -> Members:

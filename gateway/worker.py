@@ -29,6 +29,7 @@ from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.entries import Entries
+from gateway.holds import SubjectHolds
 from gateway.identity.admin import Administration
 from gateway.identity.model import Licence
 from gateway.identity.registry import Registry
@@ -39,16 +40,20 @@ from gateway.load import LoadLimit
 from gateway.loans import Loans
 from gateway.logs import configure_logs
 from gateway.metrics import CallMetrics
+from gateway.officers import Holds
 from gateway.pipeline import Engine
 from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
+from gateway.reviews import Reviews
 from gateway.server import GatewayServer, Servicers, build_server
 from gateway.services.admin import AdminServicer
+from gateway.services.compliance import ComplianceServicer
 from gateway.services.consent import ConsentServicer
 from gateway.services.credit import CreditServicer
 from gateway.services.ledger import LedgerServicer
 from gateway.services.loan import LoanServicer
 from gateway.services.standard import StandardServicer
+from gateway.services.subject import SubjectServicer
 from gateway.settings import LicenceSettings, Settings, load_settings, read_secret
 from gateway.store import HOT_SETTINGS
 from gateway.sweeper import Sweeper
@@ -174,9 +179,16 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         entries=entries,
         audience=settings.server.audience,
     )
-    loans = Loans(pools.plain, pseudonyms=pseudonyms, entries=entries)
     server = _server(
-        settings, pools, engine, registry=registry, consents=consents, loans=loans, signer=signer, adapters=adapters
+        settings,
+        pools,
+        engine,
+        registry=registry,
+        consents=consents,
+        entries=entries,
+        pseudonyms=pseudonyms,
+        signer=signer,
+        adapters=adapters,
     )
     return Worker(engine=engine, registry=registry, sweeper=Sweeper(pools.hot, entries=entries), server=server)
 
@@ -188,7 +200,8 @@ def _server(
     *,
     registry: Registry,
     consents: Consents,
-    loans: Loans,
+    entries: Entries,
+    pseudonyms: Pseudonyms,
     signer: Signer,
     adapters: Mapping[str, Adapter],
 ) -> GatewayServer:
@@ -214,15 +227,26 @@ def _server(
         seal=NameSeal(_key(settings.keys.name_seal, "name_seal")),
         operator_key=_key(settings.keys.operator_commitment, "operator_commitment"),
     )
+    standard, clock = engine.standard, engine.clock
+    loans = Loans(pools.plain, pseudonyms=pseudonyms, entries=entries)
+    subjects = SubjectHolds(pools.plain, pseudonyms=pseudonyms, entries=entries)
+    holds = Holds(pools.plain, subjects=subjects, pseudonyms=pseudonyms, entries=entries)
+    reviews = Reviews(pools.plain, entries=entries)
     # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
     servicers = Servicers(
         credit=CreditServicer(  # type: ignore[abstract]
             engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
         ),
-        consent=ConsentServicer(consents=consents),  # type: ignore[abstract]
-        loan=LoanServicer(loans=loans, standard=engine.standard, clock=engine.clock),  # type: ignore[abstract]
+        consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
+        loan=LoanServicer(loans=loans, standard=standard, clock=clock),
+        subject=SubjectServicer(  # type: ignore[abstract]
+            holds=holds, pseudonyms=pseudonyms, standard=standard, clock=clock
+        ),
+        compliance=ComplianceServicer(  # type: ignore[abstract]
+            db=pools.plain, holds=holds, reviews=reviews, standard=standard, clock=clock
+        ),
         ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey),  # type: ignore[abstract]
-        standard=StandardServicer(standard=engine.standard, adapters=adapters),  # type: ignore[abstract]
+        standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
         admin=AdminServicer(db=pools.plain, administration=administration, registry=registry),  # type: ignore[abstract]
     )
     return build_server(edge_settings, edge=edge, load=load, servicers=servicers)

@@ -312,13 +312,15 @@ async def find_entries(
     institution: str | None = None,
     request_id: uuid.UUID | None = None,
     types: Sequence[str] = (),
+    is_newest_first: bool = False,
 ) -> list[StoredEntry]:
     """Return up to ``limit`` entries of the tree from ``from_index`` on that have all that is asked for."""
     asked = {"consent_id": consent_id, "institution": institution, "request_id": request_id, "types": list(types)}
     given = {name: value for name, value in asked.items() if value}
     # One statement a combination: "column = $n OR $n IS NULL" would keep every index out of a generic plan.
     terms = ["leaf_index >= $1", *(_FILTERS[name] % number for number, name in enumerate(given, start=3))]
-    sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)} ORDER BY leaf_index LIMIT $2"  # noqa: S608
+    order = "DESC" if is_newest_first else "ASC"
+    sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)} ORDER BY leaf_index {order} LIMIT $2"  # noqa: S608
     rows = await db.fetch(sql, from_index, limit, *given.values())
     return [_stored(row) for row in await db.fetch(_ENTRIES_AT, [row["leaf_index"] for row in rows])]
 

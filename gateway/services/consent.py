@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from bashu.v1 import consent_pb2, consent_pb2_grpc
+from consent import service
 from consent.artefact import Artefact
 from consent.model import Actor, ConsentEvent, ConsentFacts, ConsentState
 from consent.state import state, state_reason
+from consent.store import Party
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
 from gateway.consents import Consents, Shown
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
+from gateway.reviews import REVIEWERS, Reviews
+from gateway.services.paging import after_id, page_size
 from gateway.validation import validate
 
 CONSEQUENCES: Final = (
@@ -33,10 +38,11 @@ _ACTORS: Final = {
 
 
 class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
-    """The first three RPCs; the others answer UNIMPLEMENTED."""
+    """Registering, reading, pausing and withdrawing; asking for consents and evidence answers UNIMPLEMENTED."""
 
-    def __init__(self, *, consents: Consents) -> None:
+    def __init__(self, *, consents: Consents, reviews: Reviews) -> None:
         self._consents = consents
+        self._reviews = reviews
 
     async def RegisterConsent(  # noqa: N802 - the contract's name
         self, request: consent_pb2.RegisterConsentRequest, _context: Context
@@ -56,7 +62,9 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
     ) -> consent_pb2.GetConsentResponse:
         """Read a consent that the caller is a party of."""
         validate(request)
-        shown = await self._mine(current_caller(), _consent_id(request.consent_id))
+        caller = current_caller()
+        shown = await self._mine(caller, _consent_id(request.consent_id))
+        await self._reviews.record(caller, "GetConsent", count=1, consent_id=shown.facts.consent_id)
         answer = consent_pb2.GetConsentResponse(consent=_consent(shown))
         if request.with_history:
             answer.artefact = shown.parsed.raw
@@ -86,6 +94,43 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
             entry_id=str(changed.entry_id),
             consequences=CONSEQUENCES,
         )
+
+    async def PauseConsent(  # noqa: N802
+        self, request: consent_pb2.PauseConsentRequest, _context: Context
+    ) -> consent_pb2.PauseConsentResponse:
+        """Pause a consent for its subject; once this answered, nothing is released under it until it is resumed."""
+        validate(request)
+        consent_id = _consent_id(request.consent_id)
+        await self._mine(current_caller(), consent_id)
+        await self._consents.pause(consent_id, expected_revision=request.expected_revision)
+        shown = await self._consents.show(consent_id, institution=None)
+        return consent_pb2.PauseConsentResponse(consent=_consent(shown))
+
+    async def ResumeConsent(  # noqa: N802
+        self, request: consent_pb2.ResumeConsentRequest, _context: Context
+    ) -> consent_pb2.ResumeConsentResponse:
+        """End a pause."""
+        validate(request)
+        consent_id = _consent_id(request.consent_id)
+        await self._mine(current_caller(), consent_id)
+        await self._consents.resume(consent_id, expected_revision=request.expected_revision)
+        shown = await self._consents.show(consent_id, institution=None)
+        return consent_pb2.ResumeConsentResponse(consent=_consent(shown))
+
+    async def ListConsents(  # noqa: N802
+        self, request: consent_pb2.ListConsentsRequest, _context: Context
+    ) -> consent_pb2.ListConsentsResponse:
+        """List the caller's consents by id, so by age; a page may be short and yet not the last."""
+        validate(request)
+        caller = current_caller()
+        party, name = _listed_by(caller)
+        page = await self._consents.page(
+            party, name, after=after_id(request.page), size=page_size(request.page), states=_states(request.states)
+        )
+        await self._reviews.record(caller, "ListConsents", count=len(page.consents))
+        answer = consent_pb2.ListConsentsResponse(consents=[_consent(shown) for shown in page.consents])
+        answer.page.next_page_token = "" if page.after is None else str(page.after)
+        return answer
 
     async def _mine(self, caller: Caller, consent_id: UUID) -> Shown:
         institution = caller.institution if caller.role is Role.LENDER else None
@@ -117,8 +162,33 @@ def _is_party(caller: Caller, facts: ConsentFacts) -> bool:
                 facts.commitment, caller.subject_commitment
             )
         case _:
-            # Reviewers' views are entries of their own, which come with the compliance services.
-            return False
+            return caller.role in REVIEWERS
+
+
+def _listed_by(caller: Caller) -> tuple[Party | None, str]:
+    """Return by whom a caller's consents are found; reviewers list everybody's."""
+    match caller.role:
+        case Role.LENDER:
+            return Party.LENDER, caller.institution
+        case Role.CONSENT_AUTHORITY:
+            return Party.AUTHORITY, caller.participant_id
+        case Role.SUBJECT_AGENT if caller.subject_commitment:
+            return Party.SUBJECT, caller.subject_commitment
+        case role if role in REVIEWERS:
+            return None, ""
+        case _:
+            raise service.not_yours()
+
+
+def _states(wanted: Sequence[consent_pb2.ConsentState.ValueType]) -> frozenset[ConsentState]:
+    """Return the states asked for; empty: all.
+
+    Raises:
+        BashuError: MALFORMED for a number that names no state.
+    """
+    if not set(wanted) <= set(consent_pb2.ConsentState.values()) - {consent_pb2.CONSENT_STATE_UNSPECIFIED}:
+        raise BashuError(Reason.MALFORMED, "states: no such state", field="states")
+    return frozenset(ConsentState(consent_pb2.ConsentState.Name(v).removeprefix("CONSENT_STATE_")) for v in wanted)
 
 
 def _consent_id(text: str) -> UUID:

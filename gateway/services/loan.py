@@ -8,16 +8,18 @@ from bashu.v1 import loan_pb2, loan_pb2_grpc
 from consent.model import Loan, LoanEnd
 from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
+from core.ids import is_external_reference
 from gateway.identity.model import current_caller
 from gateway.interceptors import Context
 from gateway.loans import Loans
 from gateway.question import read_subject
+from gateway.services.paging import page_size
 from gateway.validation import validate
 from standards.catalogue import Standard
 
 
 class LoanServicer(loan_pb2_grpc.LoanServiceServicer):
-    """Registers and closes loans of the caller's institution; listing answers UNIMPLEMENTED."""
+    """Registers, closes and lists loans of the caller's institution."""
 
     def __init__(self, *, loans: Loans, standard: Standard, clock: Clock) -> None:
         self._loans = loans
@@ -48,6 +50,21 @@ class LoanServicer(loan_pb2_grpc.LoanServiceServicer):
         reason = LoanEnd(loan_pb2.LoanCloseReason.Name(request.reason).removeprefix("LOAN_CLOSE_REASON_"))
         closed = await self._loans.close(current_caller().institution, request.loan_reference, reason=reason)
         return loan_pb2.CloseLoanResponse(loan=_loan(closed.loan), ended_consents=closed.ended_consents)
+
+    async def ListLoans(  # noqa: N802
+        self, request: loan_pb2.ListLoansRequest, _context: Context
+    ) -> loan_pb2.ListLoansResponse:
+        """List the institution's loans by reference; the page token is the last reference of the page before."""
+        validate(request)
+        size = page_size(request.page)
+        if request.page.page_token and not is_external_reference(request.page.page_token):
+            raise BashuError(Reason.MALFORMED, "page_token: no answer gave this one", field="page.page_token")
+        found = await self._loans.of_institution(
+            current_caller().institution, after=request.page.page_token, limit=size + 1
+        )
+        answer = loan_pb2.ListLoansResponse(loans=[_loan(loan) for loan in found[:size]])
+        answer.page.next_page_token = found[size - 1].loan_reference if len(found) > size else ""
+        return answer
 
 
 def _loan(loan: Loan) -> loan_pb2.Loan:

@@ -1,0 +1,231 @@
+"""Holds with their paper trail: compliance's, which take two officers to lift, and the subject's own freeze.
+
+Lock order: the hold's record, then hold table, consents by id, intents by key, ledger numbers. A record is locked by
+whoever lifts; whoever places a hold writes a new one, which nobody can be waiting for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from consent import service
+from consent import store as consent_store
+from consent.model import ConsentFacts, HoldKind, HoldRecord, LiftProposal
+from consent.service import Change
+from core.errors import Reason
+from core.ids import uuid7
+from core.permit import Subject, SubjectKind
+from database import Database, Transaction
+from gateway.consents import give_back, retrying, take_away
+from gateway.entries import By, Entries
+from gateway.holds import Placed, SubjectHolds, no_such_hold
+from gateway.pseudonyms import Pseudonyms
+from ledger import store as ledger_store
+from ledger.model import Entry
+
+PROPOSAL_LASTS: Final = timedelta(hours=24)
+"""How long a first officer's wish to lift a hold waits for the second."""
+HELD_BY_OFFICER: Final = "COMPLIANCE_HOLD"
+LIFTED_BY_OFFICERS: Final = "COMPLIANCE_LIFT"
+FROZEN_BY_SUBJECT: Final = "SUBJECT_FREEZE"
+"""Codes that stand in leaves; what was written stands in the record, its digest in the leaf."""
+_SOLE_PROPRIETOR: Final = "92"
+"""How codes of 个体工商户 start (GB 32100-2015)."""
+
+
+class Holds:
+    """Places holds and freezes, lifts and lists them. Who may call is the role table's."""
+
+    def __init__(self, db: Database, *, subjects: SubjectHolds, pseudonyms: Pseudonyms, entries: Entries) -> None:
+        self._db = db
+        self._subjects = subjects
+        self._pseudonyms = pseudonyms
+        self._entries = entries
+
+    async def hold_consent(self, consent_id: UUID, *, reason: str, by: By) -> tuple[HoldRecord, int]:
+        """Place compliance's hold on one consent; return its record and how many queries under way it stopped.
+
+        Raises:
+            BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS.
+        """
+
+        def place(facts: ConsentFacts, now: datetime) -> Change:
+            return service.held(facts, reason=HELD_BY_OFFICER, now=now)
+
+        async def once() -> tuple[HoldRecord, int]:
+            hold_id = uuid7()
+            detail = self._detail(hold_id, reason, by)
+            async with self._db.transaction() as tx:
+                changed, entries = await take_away(
+                    tx, self._entries, consent_id, place, Reason.CONSENT_HELD, detail=detail
+                )
+                record = HoldRecord(
+                    hold_id=hold_id,
+                    kind=HoldKind.HOLD,
+                    consent_id=consent_id,
+                    pseudonym=None,
+                    display=changed.facts.subject_display,
+                    reason=reason,
+                    placed_by=by.participant,
+                    placed_operator=by.operator,
+                    placed_at=await consent_store.now(tx),
+                )
+                await consent_store.insert_record(tx, record)
+                await ledger_store.append(tx, entries)
+            return record, changed.withheld
+
+        return await retrying(once)
+
+    async def hold_subject(self, subject: Subject, *, reason: str, by: By) -> tuple[HoldRecord, int]:
+        """Place compliance's hold on everything about a subject."""
+
+        async def once() -> tuple[HoldRecord, int]:
+            async with self._db.transaction() as tx:
+                await consent_store.lock_holds(tx)
+                record, placed = await self._place(tx, subject, HoldKind.HOLD, reason=reason, by=by)
+            return record, placed.withheld
+
+        return await retrying(once)
+
+    async def freeze(self, subject: Subject, *, reason: str, by: By) -> Placed:
+        """Freeze a subject's file for itself; while a freeze stands another changes nothing."""
+        pseudonym = self._pseudonyms.subject(subject)
+
+        async def once() -> Placed:
+            async with self._db.transaction() as tx:
+                await consent_store.lock_holds(tx)
+                if standing := await consent_store.standing_freezes(tx, pseudonym):
+                    hold_id, at = standing[0]
+                    return Placed(hold_id=hold_id, at=at, withheld=0)
+                _, placed = await self._place(tx, subject, HoldKind.FREEZE, reason=reason, by=by)
+            return placed
+
+        return await retrying(once)
+
+    async def thaw(self, subject: Subject, *, by: By) -> datetime:
+        """End a subject's freeze; compliance's holds stay.
+
+        Raises:
+            BashuError: NOT_FOUND_OR_NOT_YOURS where no freeze stands.
+        """
+        pseudonym = self._pseudonyms.subject(subject)
+
+        async def once() -> datetime:
+            async with self._db.transaction() as tx:
+                await consent_store.lock_holds(tx)
+                standing = await consent_store.standing_freezes(tx, pseudonym)
+                if not standing:
+                    raise no_such_hold()
+                entries: list[Entry] = []
+                at = standing[0][1]
+                for hold_id, _ in standing:
+                    at, entry = await self._subjects.lift_in(tx, hold_id, by=by)
+                    await _close(tx, hold_id, by=by, reason="", at=at)
+                    entries.append(entry)
+                await ledger_store.append(tx, entries)
+            return at
+
+        return await retrying(once)
+
+    async def lift(self, hold_id: UUID, *, reason: str, by: By) -> bool:
+        """Lift compliance's hold, or keep the wish: it takes two officers within 24 h. Return whether it was lifted.
+
+        Raises:
+            BashuError: NOT_FOUND_OR_NOT_YOURS where no hold of compliance stands under this id.
+        """
+        return await retrying(lambda: self._lift(hold_id, reason, by))
+
+    async def standing(self, *, after: UUID, limit: int) -> Sequence[HoldRecord]:
+        """Return holds and freezes that stand, by id."""
+        return await consent_store.standing_records(self._db, after=after, limit=limit)
+
+    async def _lift(self, hold_id: UUID, reason: str, by: By) -> bool:
+        async with self._db.transaction() as tx:
+            record = await consent_store.lock_record(tx, hold_id)
+            if record is None or record.lifted_at is not None or record.kind is not HoldKind.HOLD:
+                raise no_such_hold()
+            now = await consent_store.now(tx)
+            first = record.proposal
+            if first is None or not is_second(first, by, now):
+                wish = LiftProposal(reason=reason, participant=by.participant, operator=by.operator, at=now)
+                await consent_store.propose_lift(tx, hold_id, wish)
+                return False
+            detail = self._detail(hold_id, reason, by) | {
+                "first": first.participant,
+                "first_operator": self._pseudonyms.operator(by.institution, first.operator),
+                "first_reason": first.reason,
+            }
+            entries = await self._lifted(tx, record, by=by, detail=detail)
+            await _close(tx, hold_id, by=by, reason=reason, at=now)
+            await ledger_store.append(tx, entries)
+        return True
+
+    async def _lifted(
+        self, tx: Transaction, record: HoldRecord, *, by: By, detail: dict[str, object]
+    ) -> Sequence[Entry]:
+        if record.consent_id is None:
+            await consent_store.lock_holds(tx)
+            _, entry = await self._subjects.lift_in(tx, record.hold_id, by=by, detail=detail)
+            return [entry]
+
+        def lift(facts: ConsentFacts, now: datetime) -> Change:
+            return service.unheld(facts, reason=LIFTED_BY_OFFICERS, now=now)
+
+        _, entries = await give_back(tx, self._entries, record.consent_id, lift, detail=detail)
+        return entries
+
+    async def _place(
+        self, tx: Transaction, subject: Subject, kind: HoldKind, *, reason: str, by: By
+    ) -> tuple[HoldRecord, Placed]:
+        code = FROZEN_BY_SUBJECT if kind is HoldKind.FREEZE else HELD_BY_OFFICER
+        placed, entries = await self._subjects.place_in(
+            tx, subject, kind, reason=code, by=by, detail={"reason": reason, "by": by.participant}
+        )
+        record = HoldRecord(
+            hold_id=placed.hold_id,
+            kind=kind,
+            consent_id=None,
+            pseudonym=self._pseudonyms.subject(subject),
+            display=masked(subject),
+            reason=reason,
+            placed_by=by.participant,
+            placed_operator=by.operator,
+            placed_at=placed.at,
+        )
+        await consent_store.insert_record(tx, record)
+        await ledger_store.append(tx, entries)
+        return record, placed
+
+    def _detail(self, hold_id: UUID, reason: str, by: By) -> dict[str, object]:
+        return {
+            "hold": str(hold_id),
+            "reason": reason,
+            "by": by.participant,
+            "operator": self._pseudonyms.operator(by.institution, by.operator),
+        }
+
+
+def is_second(first: LiftProposal, by: By, now: datetime) -> bool:
+    """Tell whether ``by`` seconds a wish: another participant, another staff number, within 24 h."""
+    is_other = first.participant != by.participant and first.operator != by.operator
+    return is_other and now - first.at <= PROPOSAL_LASTS
+
+
+def masked(subject: Subject) -> str:
+    """Return how reviewers see a subject (JR/T 0171-2020, annex A): a company's code is public.
+
+    A code 92… is a sole proprietor's, so a person's: its middle is hidden; of a citizen id all but both ends.
+    """
+    code = subject.identifier
+    if subject.kind is SubjectKind.PERSON:
+        return code[:1] + "*" * (len(code) - 2) + code[-1:]
+    return code[:8] + "*" * (len(code) - 12) + code[-4:] if code.startswith(_SOLE_PROPRIETOR) else code
+
+
+async def _close(tx: Transaction, hold_id: UUID, *, by: By, reason: str, at: datetime) -> None:
+    await consent_store.close_record(
+        tx, hold_id, participant=by.participant, operator=by.operator, reason=reason, at=at
+    )

@@ -1,0 +1,106 @@
+"""ComplianceService: holds, which take two officers to lift, and why a request was decided as it was."""
+
+from __future__ import annotations
+
+from bashu.v1 import common_pb2, compliance_pb2, compliance_pb2_grpc
+from consent.model import HoldRecord
+from core.clock import SHANGHAI, Clock
+from core.errors import BashuError, Reason
+from database import Database
+from gateway.decisions import explain
+from gateway.identity.model import Role, current_caller
+from gateway.interceptors import Context
+from gateway.officers import Holds
+from gateway.question import read_subject
+from gateway.reviews import Reviews, by_caller
+from gateway.services.paging import after_id, page_size, read_id
+from gateway.validation import validate
+from standards.catalogue import Standard
+
+
+class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
+    """Holds and explanations; the other RPCs answer UNIMPLEMENTED."""
+
+    def __init__(self, *, db: Database, holds: Holds, reviews: Reviews, standard: Standard, clock: Clock) -> None:
+        self._db = db
+        self._holds = holds
+        self._reviews = reviews
+        self._standard = standard
+        self._clock = clock
+
+    async def PlaceHold(  # noqa: N802 - the contract's name
+        self, request: compliance_pb2.PlaceHoldRequest, _context: Context
+    ) -> compliance_pb2.PlaceHoldResponse:
+        """Hold one consent, or everything about a subject, at once and by one officer."""
+        validate(request)
+        by = by_caller(current_caller())
+        if bool(request.consent_id) == request.HasField("subject"):
+            raise BashuError(Reason.MALFORMED, "name a consent or a subject, not both", field="consent_id")
+        if request.consent_id:
+            consent_id = read_id(request.consent_id, "consent_id")
+            record, withheld = await self._holds.hold_consent(consent_id, reason=request.reason, by=by)
+        else:
+            today = self._clock.now().astimezone(SHANGHAI).date()
+            subject = read_subject(request.subject, standard=self._standard, today=today)
+            record, withheld = await self._holds.hold_subject(subject, reason=request.reason, by=by)
+        return compliance_pb2.PlaceHoldResponse(hold=_hold(record), withheld_queries=withheld)
+
+    async def LiftHold(  # noqa: N802
+        self, request: compliance_pb2.LiftHoldRequest, _context: Context
+    ) -> compliance_pb2.LiftHoldResponse:
+        """Propose to lift a hold, or lift it as the second officer within 24 h."""
+        validate(request)
+        hold_id = read_id(request.hold_id, "hold_id")
+        lifted = await self._holds.lift(hold_id, reason=request.reason, by=by_caller(current_caller()))
+        return compliance_pb2.LiftHoldResponse(lifted=lifted)
+
+    async def ListHolds(  # noqa: N802
+        self, request: compliance_pb2.ListHoldsRequest, _context: Context
+    ) -> compliance_pb2.ListHoldsResponse:
+        """List the holds and freezes that stand, the oldest first."""
+        validate(request)
+        size = page_size(request.page)
+        found = await self._holds.standing(after=after_id(request.page), limit=size + 1)
+        await self._reviews.record(current_caller(), "ListHolds", count=len(found[:size]))
+        answer = compliance_pb2.ListHoldsResponse(holds=[_hold(record) for record in found[:size]])
+        answer.page.next_page_token = str(found[size - 1].hold_id) if len(found) > size else ""
+        return answer
+
+    async def ExplainDecision(  # noqa: N802
+        self, request: compliance_pb2.ExplainDecisionRequest, _context: Context
+    ) -> compliance_pb2.ExplainDecisionResponse:
+        """List the admission checks of the latest decision on a request; a lender reads its own requests'."""
+        validate(request)
+        caller = current_caller()
+        request_id = read_id(request.request_id, "request_id")
+        institution = request.institution or caller.institution
+        if caller.role is Role.LENDER and institution != caller.institution:
+            raise BashuError(
+                Reason.NOT_FOUND_OR_NOT_YOURS, "no decision on such a request, or not yours", field="request_id"
+            )
+        explained = await explain(self._db, request_id, institution)
+        await self._reviews.record(caller, "ExplainDecision", count=1, request=request_id)
+        steps = [
+            compliance_pb2.DecisionStep(
+                number=step.number, name=step.name, passed=step.has_passed, reason=step.reason, rule=step.rule
+            )
+            for step in explained.steps
+        ]
+        return compliance_pb2.ExplainDecisionResponse(steps=steps, outcome=explained.outcome)
+
+
+def _hold(record: HoldRecord) -> compliance_pb2.Hold:
+    message = compliance_pb2.Hold(
+        hold_id=str(record.hold_id),
+        consent_id="" if record.consent_id is None else str(record.consent_id),
+        subject_display=record.display,
+        kind=record.kind.value,
+        reason=record.reason,
+        placed_by=common_pb2.Actor(participant=record.placed_by, operator=record.placed_operator),
+    )
+    message.placed_by.at.FromDatetime(record.placed_at)
+    if record.proposal is not None:
+        message.lift_proposed_by.participant = record.proposal.participant
+        message.lift_proposed_by.operator = record.proposal.operator
+        message.lift_proposed_by.at.FromDatetime(record.proposal.at)
+    return message

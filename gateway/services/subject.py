@@ -1,0 +1,60 @@
+"""SubjectService: what a subject's agent does for the one subject that its token speaks for."""
+
+from __future__ import annotations
+
+from bashu.v1 import subject_pb2, subject_pb2_grpc
+from bashu.v1.common_pb2 import Subject as SubjectMessage
+from core.clock import SHANGHAI, Clock
+from core.commitments import same_commitment
+from core.errors import BashuError, Reason
+from core.permit import Subject
+from gateway.identity.model import Caller, current_caller
+from gateway.interceptors import Context
+from gateway.officers import Holds
+from gateway.pseudonyms import Pseudonyms
+from gateway.question import read_subject
+from gateway.reviews import by_caller
+from gateway.validation import validate
+from standards.catalogue import Standard
+
+
+class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
+    """Freezes and thaws a file; the other RPCs answer UNIMPLEMENTED."""
+
+    def __init__(self, *, holds: Holds, pseudonyms: Pseudonyms, standard: Standard, clock: Clock) -> None:
+        self._holds = holds
+        self._pseudonyms = pseudonyms
+        self._standard = standard
+        self._clock = clock
+
+    async def FreezeFile(  # noqa: N802 - the contract's name
+        self, request: subject_pb2.FreezeFileRequest, _context: Context
+    ) -> subject_pb2.FreezeFileResponse:
+        """Stop every query about the subject, whatever its consents say; a second freeze changes nothing."""
+        validate(request)
+        caller = current_caller()
+        subject = self._own(caller, request.subject)
+        placed = await self._holds.freeze(subject, reason=request.reason, by=by_caller(caller))
+        answer = subject_pb2.FreezeFileResponse(withheld_queries=placed.withheld)
+        answer.frozen_at.FromDatetime(placed.at)
+        return answer
+
+    async def ThawFile(  # noqa: N802
+        self, request: subject_pb2.ThawFileRequest, _context: Context
+    ) -> subject_pb2.ThawFileResponse:
+        """End the freeze; consents that still stand may be used again."""
+        validate(request)
+        caller = current_caller()
+        subject = self._own(caller, request.subject)
+        answer = subject_pb2.ThawFileResponse()
+        answer.thawed_at.FromDatetime(await self._holds.thaw(subject, by=by_caller(caller)))
+        return answer
+
+    def _own(self, caller: Caller, message: SubjectMessage) -> Subject:
+        """Return the subject named, which must be the one the token speaks for, under any authority's key."""
+        subject = read_subject(message, standard=self._standard, today=self._clock.now().astimezone(SHANGHAI).date())
+        mine = caller.subject_commitment
+        known = self._pseudonyms.commitments(subject)
+        if mine is None or not any(same_commitment(commitment, mine) for commitment in known):
+            raise BashuError(Reason.SUBJECT_MISMATCH, "the token speaks for another subject (sbj)", field="subject")
+        return subject
