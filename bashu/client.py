@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 from uuid import UUID
@@ -159,6 +159,46 @@ class Bashu:
         request = ledger_pb2.GetConsistencyProofRequest(from_size=from_size, to_size=to_size)
         return await self._call(next(self._round).ledger.GetConsistencyProof, request)
 
+    async def list_entries(
+        self,
+        *,
+        from_index: int = 0,
+        consent_id: str = "",
+        types: Sequence[str] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> ledger_pb2.ListEntriesResponse:
+        """Read one page of entries in ledger order; a reviewer's view is itself recorded, so this is never retried."""
+        request = ledger_pb2.ListEntriesRequest(from_index=from_index, consent_id=consent_id, types=types)
+        request.page.page_size, request.page.page_token = page_size, page_token
+        return await self._call(self._unretried().ledger.ListEntries, request)
+
+    async def export_entries(
+        self,
+        *,
+        from_index: int = 0,
+        tree_size: int = 0,
+        consent_id: str = "",
+        institution: str = "",
+        month: str = "",
+        deadline_s: float = STREAM_DEADLINE_S,
+    ) -> AsyncIterator[bytes]:
+        """Yield the lines of an export, the last one the checkpoint, without line breaks; never retried.
+
+        ``tree_size`` names the checkpoint that proofs lead to (0: the newest); who resumes names the first call's.
+        """
+        request = ledger_pb2.ExportEntriesRequest(
+            from_index=from_index, tree_size=tree_size, consent_id=consent_id, institution=institution, month=month
+        )
+        call = self._unretried().ledger.ExportEntries(request, timeout=deadline_s, metadata=self._metadata())
+        try:
+            async for message in call:
+                yield message.line
+        except grpc.aio.AioRpcError as error:
+            raise error_of_call(error) from error
+        finally:
+            call.cancel()
+
     async def list_data_items(self) -> list[standard_pb2.DataItem]:
         """Read the dictionary of data items."""
         answer = await self._call(next(self._round).standard.ListDataItems, standard_pb2.ListDataItemsRequest())
@@ -190,6 +230,9 @@ class Bashu:
         # A repeat without an id would be a second enquiry, and each resend_all spends one of three.
         if request.request_id and not request.resend_all:
             return next(self._round)
+        return self._unretried()
+
+    def _unretried(self) -> Stubs:
         if self._once is None:
             self._once = open_stubs(self._profile, with_retries=False)
         return self._once

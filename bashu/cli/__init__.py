@@ -2,7 +2,7 @@
 
 import typer
 
-from bashu.cli import consent, credit, ledger, verify
+from bashu.cli import consent, credit, ledger, ledger_follow, verify
 from bashu.cli.session import EXIT_CODES
 
 app = typer.Typer(
@@ -16,6 +16,9 @@ app = typer.Typer(
 app.command(epilog=EXIT_CODES)(credit.query)
 app.add_typer(consent.app, name="consent")
 app.add_typer(ledger.app, name="ledger")
+ledger.app.command("list", epilog=EXIT_CODES)(ledger_follow.list_entries)
+ledger.app.command(epilog=EXIT_CODES)(ledger_follow.export)
+ledger.app.command(epilog=EXIT_CODES)(ledger_follow.watch)
 app.add_typer(verify.app, name="verify")
 
 

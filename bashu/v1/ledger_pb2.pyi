@@ -235,6 +235,7 @@ class ExportEntriesRequest(_message.Message):
     CONSENT_ID_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
     MONTH_FIELD_NUMBER: _builtins.int
+    TREE_SIZE_FIELD_NUMBER: _builtins.int
     from_index: _builtins.int
     """First index."""
     consent_id: _builtins.str
@@ -242,7 +243,9 @@ class ExportEntriesRequest(_message.Message):
     institution: _builtins.str
     """Only this institution."""
     month: _builtins.str
-    """Only this month, YYYY-MM."""
+    """Only this month by Beijing time, YYYY-MM."""
+    tree_size: _builtins.int
+    """Size of the signed checkpoint that every proof leads to; 0: the newest. Who resumes names the one it began with."""
     def __init__(
         self,
         *,
@@ -250,10 +253,11 @@ class ExportEntriesRequest(_message.Message):
         consent_id: _builtins.str = ...,
         institution: _builtins.str = ...,
         month: _builtins.str = ...,
+        tree_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_index", b"from_index", "institution", b"institution", "month", b"month"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_index", b"from_index", "institution", b"institution", "month", b"month", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

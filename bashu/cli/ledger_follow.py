@@ -1,0 +1,176 @@
+"""`bashu ledger list|export|watch`: read many entries, take them away, and watch the log from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from bashu.cli.session import (
+    AsOption,
+    DeadlineOption,
+    DevOption,
+    Exit,
+    JsonOption,
+    OperatorOption,
+    ProfileOption,
+    call,
+    failed,
+    find_profile,
+    print_json,
+    usage,
+)
+from bashu.cli.tables import console, grid
+from bashu.cli.verify import ConsentFilter, FromIndex, InstitutionFilter, MonthFilter
+from bashu.client import DEADLINE_S, Bashu
+from bashu.errors import BashuCallError
+from bashu.exporting import ExportRefusedError, export_to
+from bashu.profiles import Profile
+from bashu.v1 import ledger_pb2
+from bashu.verify import Selection, VerificationError, VerifierKey, leaf_hash
+from bashu.watch import LogAlarm, LogWatch, Look
+
+STATE_FOLDER: Final = Path("~/.local/state/bashu")
+
+
+def list_entries(
+    *,
+    from_index: FromIndex = 0,
+    consent: ConsentFilter = "",
+    types: Annotated[list[str] | None, typer.Option("--type", help="类型 only these types (repeat)")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="条数 entries a page")] = 50,
+    page: Annotated[str, typer.Option("--page", help="下一页标记 token that the page before ended with")] = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """列表 List entries, one page; each one's bytes are checked against its hash. A reviewer's view is recorded."""
+    who = find_profile(profile, dev, participant, operator)
+    answer = call(
+        who,
+        lambda client: client.list_entries(
+            from_index=from_index, consent_id=consent, types=types or (), page_size=limit, page_token=page
+        ),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if any(leaf_hash(entry.leaf) != entry.leaf_hash for entry in answer.entries):
+        failed(VerificationError("an entry's bytes do not have the entry's hash"), as_json=as_json)
+    entries = [(entry, json.loads(entry.leaf)) for entry in answer.entries]
+    if as_json:
+        listed = [{"leaf_index": entry.leaf_index, "entry": members} for entry, members in entries]
+        print_json({"entries": listed, "next_page_token": answer.page.next_page_token})
+        return
+    headings = ("序号 index", "时间 time", "类型 type", "机构 institution", "授权或对象 consent or object")
+    console().print(grid("条目 entries", headings, [_row(entry, members) for entry, members in entries]))
+    if answer.page.next_page_token:
+        typer.echo(f"下一页 next page: --page {answer.page.next_page_token}")
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="导出文件 file to write; an interrupted one is continued")],
+    *,
+    from_index: FromIndex = 0,
+    consent: ConsentFilter = "",
+    institution: InstitutionFilter = "",
+    month: MonthFilter = "",
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """导出 Write entries with their proofs and the checkpoint to a file: `bashu verify export` checks it offline.
+
+    Interrupted, the same command goes on where it stopped. A reviewer's export is recorded before the first row.
+    """
+    who = find_profile(profile, dev, participant, operator)
+    asked = Selection(consent_id=consent, institution=institution, month=month, from_index=from_index)
+
+    def show(lines: int) -> None:
+        typer.echo(f"{lines} 条 entries …", err=True)
+
+    async def work(client: Bashu) -> int:
+        return await export_to(client, file, asked, progress=show)
+
+    try:
+        added = call(who, work, as_json=as_json, deadline_s=DEADLINE_S)
+    except ExportRefusedError as error:
+        usage(str(error))
+    except OSError as error:
+        usage(f"{error.filename}: {error.strerror}")
+    typer.echo(f"{added} 条 entries, 完成 complete", err=True)
+    if as_json:
+        print_json({"file": str(file), "added": added})
+
+
+def watch(
+    *,
+    state: Annotated[Path | None, typer.Option("--state", help="状态文件 file that keeps the last checkpoint")] = None,
+    once: Annotated[bool, typer.Option("--once", help="只看一次 look once, for cron")] = False,
+    every: Annotated[float, typer.Option("--every", min=0.1, help="间隔（秒）seconds between looks")] = 10.0,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """监视 Follow the log: each checkpoint must continue the last one seen, else alarm and exit code 4."""
+    who = find_profile(profile, dev, participant, operator)
+    if who.vkey is None:
+        usage("the profile pins no vkey: the ledger's key has to come from outside the gateway")
+    try:
+        key = VerifierKey.parse(who.vkey)
+    except VerificationError as error:
+        failed(error, as_json=as_json)
+    file = state or STATE_FOLDER.expanduser() / f"ledger-{key.key_id.hex()}.checkpoint"
+    watching = LogWatch(file, key)
+    try:
+        if once:
+            _show(call(who, watching.look, as_json=as_json, deadline_s=deadline), as_json=as_json)
+            return
+        asyncio.run(_follow(who, watching, every, deadline, lambda look: _show(look, as_json=as_json)))
+    except LogAlarm as alarm:
+        if as_json:
+            print_json({"ok": False, "alarm": alarm.alarm.value, "error": str(alarm)})
+        typer.echo(f"警报 ALARM {alarm}", err=True)
+        raise typer.Exit(Exit.VERIFICATION_FAILED) from alarm
+    except KeyboardInterrupt:
+        return
+
+
+async def _follow(
+    who: Profile, watching: LogWatch, every: float, deadline: float, show: Callable[[Look], None]
+) -> None:
+    async with Bashu(who, deadline_s=deadline) as client:
+        while True:
+            try:
+                show(await watching.look(client))
+            except BashuCallError as error:
+                # No answer is no evidence of a fork; whoever waits for one sees it here.
+                typer.echo(f"未能查看 no look: {error.reason}", err=True)
+            await asyncio.sleep(every)
+
+
+def _show(look: Look, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": True, "size": look.size, "before": look.before})
+    else:
+        grown = "首次 first look" if look.before is None else f"+{look.size - look.before}"
+        typer.echo(f"一致 consistent: {look.size} ({grown})")
+    sys.stdout.flush()
+
+
+def _row(entry: ledger_pb2.LedgerEntry, members: dict[str, Any]) -> tuple[object, ...]:
+    consent = members.get("consent", {}).get("id")
+    about = consent or members.get("object", "")
+    return entry.leaf_index, members["ts"], members["type"], members.get("requester", {}).get("institution", ""), about

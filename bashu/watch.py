@@ -1,0 +1,126 @@
+"""Watching the log from outside: each newer checkpoint must continue the last one seen, or there is an alarm."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from bashu.client import Bashu
+from bashu.errors import BashuCallError
+from bashu.verify import Checkpoint, VerificationError, VerifierKey, verify_checkpoint, verify_consistency
+
+_NONE_SIGNED: Final = "EVIDENCE_STALE"
+
+
+class Alarm(StrEnum):
+    """What can be wrong with a log."""
+
+    UNSIGNED = "UNSIGNED"
+    """The checkpoint does not open under the log's key."""
+    REWOUND = "REWOUND"
+    """The log is smaller than it was."""
+    FORKED = "FORKED"
+    """The log is not the one seen before."""
+    UNPROVEN = "UNPROVEN"
+    """The log does not prove that it continues the one seen before."""
+    STATE_BROKEN = "STATE_BROKEN"
+    """The kept checkpoint is not one of this log."""
+
+
+class LogAlarm(Exception):  # noqa: N818 - named after the fact
+    """The log cannot be what it was; ``alarm`` says how, the message says what was seen."""
+
+    def __init__(self, alarm: Alarm, message: str) -> None:
+        super().__init__(f"{alarm}: {message}")
+        self.alarm: Final = alarm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A checkpoint that continues the last one; ``before`` is that one's size, None at the first look."""
+
+    size: int
+    before: int | None
+
+
+class LogWatch:
+    """Keeps the last checkpoint seen in a file, which only a consistent one replaces.
+
+    An alarm leaves the file as it is, so every later look raises it again, and writes the offending checkpoint beside
+    it (``.alarm``): both signatures together are the proof.
+    """
+
+    def __init__(self, file: Path, key: VerifierKey) -> None:
+        self._file = file
+        self._key = key
+
+    async def look(self, client: Bashu) -> Look:
+        """Fetch the newest checkpoint and check it against the kept one.
+
+        Raises:
+            LogAlarm: it does not continue it.
+            BashuCallError: the gateway gave no answer to judge.
+        """
+        kept = self._kept()
+        note = await self._fetch(client, kept)
+        try:
+            seen = verify_checkpoint(note, self._key)
+            if kept is not None:
+                await self._continues(client, kept, seen)
+        except VerificationError as error:
+            self._keep_evidence(note)
+            raise LogAlarm(Alarm.UNSIGNED, str(error)) from error
+        except LogAlarm:
+            self._keep_evidence(note)
+            raise
+        if kept is None or seen.size > kept.size:
+            self._replace(note)
+        return Look(size=seen.size, before=None if kept is None else kept.size)
+
+    async def _fetch(self, client: Bashu, kept: Checkpoint | None) -> str:
+        try:
+            return (await client.get_checkpoint()).checkpoint
+        except BashuCallError as error:
+            if kept is not None and error.reason == _NONE_SIGNED:
+                raise LogAlarm(Alarm.REWOUND, f"it has no checkpoint, {kept.size} leaves were seen") from error
+            raise
+
+    async def _continues(self, client: Bashu, kept: Checkpoint, seen: Checkpoint) -> None:
+        if seen.size < kept.size:
+            raise LogAlarm(Alarm.REWOUND, f"it has {seen.size} leaves, {kept.size} were seen")
+        proof: list[bytes] = []
+        if 0 < kept.size < seen.size:
+            try:
+                proof = list((await client.get_consistency_proof(kept.size, seen.size)).proof)
+            except BashuCallError as error:
+                if error.is_unreachable:
+                    raise
+                raise LogAlarm(Alarm.UNPROVEN, f"no proof from {kept.size} to {seen.size}: {error.reason}") from error
+        try:
+            verify_consistency(size1=kept.size, size2=seen.size, root1=kept.root, root2=seen.root, proof=proof)
+        except VerificationError as error:
+            raise LogAlarm(Alarm.FORKED, f"from {kept.size} to {seen.size} leaves: {error}") from error
+
+    def _kept(self) -> Checkpoint | None:
+        try:
+            return verify_checkpoint(self._file.read_bytes().decode("utf-8", "surrogateescape"), self._key)
+        except FileNotFoundError:
+            return None
+        except VerificationError as error:
+            raise LogAlarm(Alarm.STATE_BROKEN, f"{self._file}: {error}") from error
+
+    def _replace(self, note: str) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_name(f"{self._file.name}.new")
+        with fresh.open("wb") as out:
+            out.write(note.encode())
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(self._file)
+
+    def _keep_evidence(self, note: str) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.with_name(f"{self._file.name}.alarm").write_bytes(note.encode("utf-8", "surrogateescape"))

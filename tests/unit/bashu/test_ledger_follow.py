@@ -1,0 +1,161 @@
+"""Exports into files that are interrupted, and a watch over a log that grows, rewinds or forks."""
+
+import hashlib
+import json
+
+import grpc
+import pytest
+
+from bashu.errors import BashuCallError
+from bashu.exporting import ExportRefusedError, export_to
+from bashu.v1 import ledger_pb2
+from bashu.verify import Selection, VerifierKey
+from bashu.watch import Alarm, LogAlarm, LogWatch
+from tests.unit.bashu.conftest import Log, recursive_consistency
+from tests.unit.bashu.test_verify_export import export, sound
+
+
+def refusal(reason):
+    return BashuCallError(reason=reason, message=reason, code=grpc.StatusCode.UNAVAILABLE, turn="OPERATOR")
+
+
+class Gateway:
+    """A client whose gateway has ``leaves``; ``breaks_after`` lines of an export the connection goes."""
+
+    def __init__(self, log, leaves):
+        self.log = log
+        self.leaves = leaves
+        self.breaks_after = None
+        self.asked = []
+        self.refuses = {}
+
+    @property
+    def hashes(self):
+        return [hashlib.sha256(b"\x00" + leaf).digest() for leaf in self.leaves]
+
+    async def get_checkpoint(self):
+        if "checkpoint" in self.refuses:
+            raise refusal(self.refuses["checkpoint"])
+        note = self.log.checkpoint(self.hashes)
+        return ledger_pb2.GetCheckpointResponse(checkpoint=note, tree_size=len(self.leaves))
+
+    async def get_consistency_proof(self, from_size, to_size):
+        if "consistency" in self.refuses:
+            raise refusal(self.refuses["consistency"])
+        proof = recursive_consistency(from_size, self.hashes[:to_size])
+        return ledger_pb2.GetConsistencyProofResponse(proof=proof)
+
+    async def export_entries(self, *, from_index, tree_size, **_):
+        self.asked.append((from_index, tree_size))
+        lines = export(self.leaves[:tree_size], self.log)[from_index:]
+        for number, line in enumerate(lines):
+            if number == self.breaks_after:
+                raise refusal("UNREACHABLE")
+            yield line.removesuffix(b"\n")
+
+
+@pytest.fixture
+def gateway(log):
+    return Gateway(log, sound().leaves)
+
+
+@pytest.fixture
+def watching(gateway, tmp_path):
+    return LogWatch(tmp_path / "state" / "checkpoint", VerifierKey.parse(gateway.log.vkey))
+
+
+async def test_an_interrupted_export_becomes_the_same_to_the_byte_though_the_log_grew(gateway, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert await export_to(gateway, whole, Selection()) == len(gateway.leaves)
+    gateway.breaks_after = 5
+    with pytest.raises(BashuCallError):
+        await export_to(gateway, broken, Selection())
+    with broken.open("ab") as out:
+        out.write(b'{"leaf_index": 5, "le')
+    gateway.leaves = [*gateway.leaves, b"{}"]
+    gateway.breaks_after = None
+    assert await export_to(gateway, broken, Selection()) == 9
+    assert gateway.asked[-1] == (5, 14)
+    assert broken.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"whole", "broken"}
+    assert broken.stat().st_mode & 0o077 == 0
+
+
+async def test_an_export_broken_off_before_its_first_or_after_its_last_line_is_finished(gateway, tmp_path):
+    file = tmp_path / "export"
+    gateway.breaks_after = 0
+    with pytest.raises(BashuCallError):
+        await export_to(gateway, file, Selection())
+    gateway.breaks_after = None
+    await export_to(gateway, file, Selection())
+    content = file.read_bytes()
+    kept = {"tree_size": 14, "selection": {"consent_id": "", "institution": "", "month": "", "from_index": 0}}
+    (tmp_path / "export.resume").write_text(json.dumps(kept))
+    assert await export_to(gateway, file, Selection()) == 0
+    assert file.read_bytes() == content
+
+
+async def test_a_complete_export_and_one_of_other_filters_are_not_written_over(gateway, tmp_path):
+    file = tmp_path / "export"
+    await export_to(gateway, file, Selection())
+    with pytest.raises(ExportRefusedError):
+        await export_to(gateway, file, Selection())
+    gateway.breaks_after = 2
+    with pytest.raises(BashuCallError):
+        await export_to(gateway, tmp_path / "other", Selection())
+    with pytest.raises(ExportRefusedError):
+        await export_to(gateway, tmp_path / "other", Selection(institution="bank"))
+
+
+async def test_a_log_that_grows_is_followed_and_kept(gateway, watching, tmp_path):
+    first = await watching.look(gateway)
+    assert (first.size, first.before) == (14, None)
+    gateway.leaves = [*gateway.leaves, b"{}", b"[]"]
+    grown = await watching.look(gateway)
+    assert (grown.size, grown.before) == (16, 14)
+    again = await watching.look(gateway)
+    assert (again.size, again.before) == (16, 16)
+
+
+async def alarm_of(watching, gateway):
+    with pytest.raises(LogAlarm) as raised:
+        await watching.look(gateway)
+    return raised.value.alarm
+
+
+async def test_a_rewound_a_changed_and_an_unproven_log_raise_an_alarm_that_stays(gateway, watching, tmp_path):
+    await watching.look(gateway)
+    state = (tmp_path / "state" / "checkpoint").read_bytes()
+    true = gateway.leaves
+    gateway.leaves = true[:-1]
+    assert await alarm_of(watching, gateway) is Alarm.REWOUND
+    gateway.leaves = [*true[:-1], b"{}"]
+    assert await alarm_of(watching, gateway) is Alarm.FORKED
+    gateway.leaves = [*true[:3], b"{}", *true[4:], b"{}"]
+    assert await alarm_of(watching, gateway) is Alarm.FORKED
+    assert (tmp_path / "state" / "checkpoint").read_bytes() == state
+    assert (tmp_path / "state" / "checkpoint.alarm").exists()
+    gateway.leaves = [*true, b"{}"]
+    gateway.refuses = {"consistency": "NOT_FOUND_OR_NOT_YOURS"}
+    assert await alarm_of(watching, gateway) is Alarm.UNPROVEN
+    gateway.refuses = {"checkpoint": "EVIDENCE_STALE"}
+    assert await alarm_of(watching, gateway) is Alarm.REWOUND
+
+
+async def test_a_checkpoint_of_another_key_and_a_spoiled_state_raise_an_alarm(gateway, watching, tmp_path):
+    await watching.look(gateway)
+    true, gateway.log = gateway.log, Log()
+    assert await alarm_of(watching, gateway) is Alarm.UNSIGNED
+    gateway.log = true
+    kept = tmp_path / "state" / "checkpoint"
+    kept.write_bytes(kept.read_bytes()[::-1])
+    assert await alarm_of(watching, gateway) is Alarm.STATE_BROKEN
+
+
+async def test_a_gateway_that_does_not_answer_is_no_alarm(gateway, watching):
+    await watching.look(gateway)
+    gateway.leaves = [*gateway.leaves, b"{}"]
+    for call in ("checkpoint", "consistency"):
+        gateway.refuses = {call: "UNREACHABLE"}
+        with pytest.raises(BashuCallError):
+            await watching.look(gateway)
