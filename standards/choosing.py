@@ -53,7 +53,8 @@ def choose(item: DataItem, fact: Fact, *, home_region: str | None) -> Chosen:
     claims, is_home_choice = ranked(item, fact.claims, home_region)
     record = CreditRecord()
     record.CopyFrom(claims[0].record)
-    filled, conflicts = _combine(item, body_of(record), claims) if len(claims) > 1 else ({}, [])
+    differ = any(claim.body != claims[0].body for claim in claims)
+    filled, conflicts = _combine(item, body_of(record), claims) if differ else ({}, [])
     for owner, conflict in conflicts:
         conflict.record_id = fact.record_id
         conflict.data_item = item.item_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
@@ -71,6 +71,14 @@ class _Group:
     keys: Sequence[Key]
     apart: Key
     claims: Sequence[Claim]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Cluster:
+    """Papers under way to be one decision, and all names by which further ones are recognised."""
+
+    names: set[Key] = field(default_factory=set)
+    claims: list[Claim] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,20 +157,31 @@ def _document_groups(item: DataItem, paper: DocumentKey, claims: Sequence[Claim]
     decisions = [(_decision(paper, claim.body), number, claim) for number, claim in numbers]
     # A platform that lists two papers with the same authority, day and amount says that they are two.
     ambiguous = _repeated((claim.answer, key, (number or "").encode()) for key, number, claim in decisions if key)
-    clusters: list[tuple[set[Key], list[Claim]]] = []
+    cluster_of: dict[Key, _Cluster] = {}
     for key, number, claim in decisions:
         names: set[Key] = set() if number is None else {(_NUMBER, number)}
         if key and key not in ambiguous:
             names.add(key)
         names = names or {(_CONTENT, hashlib.sha256(claim.content).hexdigest())}
-        touching = [cluster for cluster in clusters if cluster[0] & names]
-        members = [member for cluster in touching for member in cluster[1]]
-        clusters = [cluster for cluster in clusters if not cluster[0] & names]
-        clusters.append((names.union(*(cluster[0] for cluster in touching)), [*members, claim]))
+        _join(cluster_of, names, claim)
+    clusters = {id(cluster): cluster for cluster in cluster_of.values()}.values()
     return [
-        _Group(keys=_naming_keys(item, paper, members), apart=_unless_numbered(names), claims=members)
-        for names, members in clusters
+        _Group(keys=_naming_keys(item, paper, one.claims), apart=_unless_numbered(one.names), claims=one.claims)
+        for one in clusters
     ]
+
+
+def _join(cluster_of: dict[Key, _Cluster], names: set[Key], claim: Claim) -> None:
+    """Put a claim into the cluster of its names, and make one of the clusters that it joins, the smaller moving."""
+    touched = {id(cluster): cluster for name in names if (cluster := cluster_of.get(name)) is not None}
+    joined = max(touched.values(), key=lambda cluster: len(cluster.names), default=_Cluster())
+    for other in touched.values():
+        if other is not joined:
+            joined.claims.extend(other.claims)
+            names |= other.names
+    joined.claims.append(claim)
+    joined.names |= names
+    cluster_of.update(dict.fromkeys(names, joined))
 
 
 def _naming_keys(item: DataItem, paper: DocumentKey, claims: Sequence[Claim]) -> Sequence[Key]:

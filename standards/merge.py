@@ -54,6 +54,17 @@ class ReportFrame:
     home_region: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """An answer with what the report says of it; ``source`` and ``contents`` are bytes of provenance and records."""
+
+    answer: ItemAnswer
+    result: PlatformResult
+    provenance: Provenance
+    source: bytes
+    contents: tuple[bytes, ...]
+
+
 def merge(
     answers: Iterable[ItemAnswer], *, frame: ReportFrame, standard: Standard, coverage: Decimal | None = None
 ) -> CreditReport:
@@ -64,13 +75,14 @@ def merge(
     """
     told = _distinct(answers)
     sources = _sources(told)
+    given = [one.answer for one in told]
     report = CreditReport(
         report_id=frame.report_id,
         standard_version=STANDARD_VERSION,
         gateway_operator=frame.operator,
-        completeness=completeness(told, coverage),
+        completeness=completeness(given, coverage),
         sources=[provenance for _, provenance in sources.values()],
-        platform_results=sorted((_result(answer) for answer in told), key=_result_order),
+        platform_results=sorted((one.result for one in told), key=_result_order),
         disclaimer=DISCLAIMER,
     )
     report.generated_at.FromDatetime(frame.generated_at)
@@ -100,19 +112,22 @@ def completeness(answers: Sequence[ItemAnswer], coverage: Decimal | None) -> Com
     return COMPLETENESS_THIN if coverage is not None and coverage < THIN_BELOW else COMPLETENESS_FULL
 
 
-def _distinct(answers: Iterable[ItemAnswer]) -> list[ItemAnswer]:
+def _distinct(answers: Iterable[ItemAnswer]) -> list[_Told]:
     """Drop repeated answers. Whatever follows orders what it takes from them, so their order is left alone."""
-    return list({_identity(answer): answer for answer in answers}.values())
+    told: dict[tuple[bytes, ...], _Told] = {}
+    for answer in answers:
+        result, provenance = _result(answer), _provenance(answer)
+        source = _bytes(provenance)
+        contents = tuple(_bytes(record) for record in answer.records)
+        told[_bytes(result), source, *sorted(contents)] = _Told(
+            answer=answer, result=result, provenance=provenance, source=source, contents=contents
+        )
+    return list(told.values())
 
 
-def _identity(answer: ItemAnswer) -> tuple[bytes, ...]:
-    records = sorted(_bytes(record) for record in answer.records)
-    return (_bytes(_result(answer)), _bytes(_provenance(answer)), *records)
-
-
-def _sources(answers: Sequence[ItemAnswer]) -> Mapping[bytes, tuple[str, Provenance]]:
+def _sources(told: Sequence[_Told]) -> Mapping[bytes, tuple[str, Provenance]]:
     """Give every source its id; answers for several items out of one document share it."""
-    found = {_bytes(provenance): provenance for provenance in map(_provenance, _answered(answers))}
+    found = {one.source: one.provenance for one in told if one.answer.has_answered}
     ordered = sorted(found, key=lambda key: (found[key].platform_id, found[key].source_department, key))
     named: dict[bytes, tuple[str, Provenance]] = {}
     for number, key in enumerate(ordered, start=1):
@@ -121,13 +136,12 @@ def _sources(answers: Sequence[ItemAnswer]) -> Mapping[bytes, tuple[str, Provena
     return named
 
 
-def _claims(
-    answers: Sequence[ItemAnswer], sources: Mapping[bytes, tuple[str, Provenance]]
-) -> Mapping[str, Sequence[Claim]]:
+def _claims(told: Sequence[_Told], sources: Mapping[bytes, tuple[str, Provenance]]) -> Mapping[str, Sequence[Claim]]:
     claims: dict[str, list[Claim]] = defaultdict(list)
-    for number, answer in enumerate(answers):
-        source_id = sources[_bytes(_provenance(answer))][0] if answer.records else ""
-        for record in answer.records:
+    for number, one in enumerate(told):
+        answer = one.answer
+        source_id = sources[one.source][0] if answer.records else ""
+        for record, content in zip(answer.records, one.contents, strict=True):
             claim = Claim(
                 source_id=source_id,
                 platform_id=answer.platform_id,
@@ -138,7 +152,7 @@ def _claims(
                 answer=number,
                 record=record,
                 body=body_of(record),
-                content=_bytes(record),
+                content=content,
             )
             claims[answer.item].append(claim)
     return claims
@@ -167,10 +181,6 @@ def _withheld(counts: Counter[tuple[str, str, str, str]]) -> list[Withheld]:
         Withheld(data_item=item, rule=rule, reason=reason, platform_id=platform, count=count)
         for (item, rule, reason, platform), count in sorted(counts.items())
     ]
-
-
-def _answered(answers: Sequence[ItemAnswer]) -> list[ItemAnswer]:
-    return [answer for answer in answers if answer.has_answered]
 
 
 def _provenance(answer: ItemAnswer) -> Provenance:
