@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from consent import store as consent_store
 from consent.artefact import ParsedArtefact, Vocabulary, parse_artefact
 from consent.model import ConsentFacts
 from consent.policy import UNLIMITED_TERMS
+from core.errors import BashuError
 from database import Statements
 
 MOST_KEPT: Final = 4096
@@ -34,13 +36,17 @@ class Artefacts:
         return parsed
 
     async def load(self, db: Statements, consents: Iterable[ConsentFacts]) -> None:
-        """Read the artefacts of ``consents`` that are not kept yet; bytes with another hash are not taken in."""
+        """Read the artefacts of ``consents`` that are not kept yet; what has another hash or reads no more is left out.
+
+        One consent's unreadable bytes are that consent's refusal, never that of the questions decided with it.
+        """
         missing = {facts.consent_id: facts for facts in consents if facts.artefact_hash not in self._kept}
         if not missing:
             return
         for consent_id, raw in (await consent_store.artefacts(db, list(missing))).items():
             if hashlib.sha256(raw).digest() == missing[consent_id].artefact_hash:
-                self._keep(parse_artefact(raw, self._vocabulary))
+                with contextlib.suppress(BashuError):
+                    self._keep(parse_artefact(raw, self._vocabulary))
 
     def _keep(self, parsed: ParsedArtefact) -> None:
         self._kept[parsed.sha256] = parsed
