@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from consent.artefact import Artefact
+from consent.artefact import Artefact, Assurance
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, Loan, PlatformFact, Scope
 from core.clock import SHANGHAI
 from core.permit import Subject, SubjectKind
@@ -71,14 +71,19 @@ def target_platforms(case: Case) -> tuple[str, ...]:
 
 
 def granted_items(case: Case) -> frozenset[str]:
-    """Return the items granted; restricted ones of a person only where the warning was given (条例 Art. 14, R7)."""
+    """Return the items granted.
+
+    Restricted ones of whoever has a person behind only where the warning was given (条例 Art. 14, R7), and never by a
+    lender's own letter: which firms are a person's is in the identifier, which no artefact shows.
+    """
     items = case.rules.items
     if case.artefact is None:
         return frozenset(
             name for name in case.ask.items if items.public_by_law(name) and items.is_about(name, case.ask.subject.kind)
         )
     granted = frozenset(case.artefact.items)
-    if case.artefact.has_restricted_ack or not has_person_behind(case.ask.subject):
+    is_warned = case.artefact.has_restricted_ack and case.artefact.assurance is not Assurance.LENDER_ATTESTED
+    if is_warned or not has_person_behind(case.ask.subject):
         return granted
     return frozenset(name for name in granted if not items.is_restricted(name))
 

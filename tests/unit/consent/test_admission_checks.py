@@ -362,6 +362,15 @@ def test_targets_hold_only_what_a_platform_holds():
     assert scope.targets["chongqing"] == frozenset(GRANTED)
 
 
+def test_a_lenders_own_letter_never_opens_a_sole_proprietors_restricted_items():
+    owner = replace(FIRM, identifier="92500112XXTT00130M")
+    letter = {"subject": owner, "capture": {"assurance": "LENDER_ATTESTED"}}
+    asked = {"subject": owner, "items": ("tax_payment",)}
+    assert reason(a_case(artefact=letter, ask=asked)) is Reason.SCOPE_EXCEEDED
+    firms = {"capture": {"assurance": "LENDER_ATTESTED"}}
+    assert reason(a_case(artefact=firms, ask={"items": ("tax_payment",)})) is None
+
+
 def test_the_restricted_items_of_a_sole_proprietor_need_the_owners_warning():
     owner = replace(FIRM, identifier="92500112XXTT00130M")
     without = {"subject": owner, "data": {"restricted_items_ack": False}}
