@@ -156,6 +156,25 @@ async def server_error(request: web.Request) -> web.StreamResponse:
     return web.Response(status=502, text="<html>bad gateway 91500105XXTT00018M</html>")
 
 
+async def drips(request: web.Request) -> web.StreamResponse:
+    """Send a byte now and then, so that something always comes and nothing ever ends."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"<")
+        await asyncio.sleep(0.02)
+
+
+async def redirects(request: web.Request) -> web.StreamResponse:
+    """Send the caller elsewhere."""
+    return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+
+async def a_web_page(request: web.Request) -> web.StreamResponse:
+    """Answer 200 with a page for people, as a proxy's login does."""
+    return web.Response(text="<html>please log in</html>", content_type="text/html")
+
+
 async def oversized(request: web.Request) -> web.StreamResponse:
     """Send more than any answer may have, without saying how much."""
     response = web.StreamResponse()
@@ -320,6 +339,7 @@ class SichuanStage(Stage):
     subject: str = SUBJECT
     state: str = "ACTIVE"
     is_known: bool = True
+    names_pages: bool = True
     tokens: int = 0
     filings: list[list[str]] = field(default_factory=list)
     asked: list[list[str]] = field(default_factory=list)
@@ -361,7 +381,8 @@ class SichuanStage(Stage):
         self.queries.append(dict(request.query))
         _, _, group, _, name = request.path.strip("/").split("/")
         page = self.pages[f"{group}/{name}", int(request.query["pageNumber"])]
-        return self.sealed(page, headers={"x-credit-code": self.subject, "x-data-asof": "2026-11-22"})
+        whose = {"x-credit-code": self.subject} if self.names_pages else {}
+        return self.sealed(page, headers=whose | {"x-data-asof": "2026-11-22"})
 
     def report(self, modules: list[str]) -> web.Response:
         """The composite answer."""

@@ -195,7 +195,8 @@ class SichuanAdapter:
         path = f"/v2/enterprises/{group}/modules/{short}?" + urlencode(subject | months | pages, quote_via=quote)
         headers = {"X-Query-Reason": query.reason} | ({"X-Auth-Id": authorisation} if authorisation else {})
         sealed = await self._exchange.sealed("GET", path, query=query, headers=headers)
-        if sealed.raw.headers.get("x-credit-code", query.subject) != query.subject:
+        # Only an answer about a subject unknown there lacks it, and that has no further pages.
+        if sealed.raw.headers.get("x-credit-code") != query.subject:
             raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
         return read_module(
             module,

@@ -26,11 +26,14 @@ from tests.platform_stage import (
     SichuanStage,
     Stage,
     a_permit,
+    a_web_page,
     breaks_off,
+    drips,
     garbage,
     nothing,
     oversized,
     oversized_as_said,
+    redirects,
     resets,
     server_error,
     stalls,
@@ -177,6 +180,19 @@ async def test_a_stalling_platform_is_a_timeout_at_the_deadline(adapter: Adapter
     assert statuses(answers) == {"TIMEOUT"}
 
 
+async def test_an_answer_that_drips_is_a_timeout_at_the_deadline(adapter: Adapter, stage: Stage) -> None:
+    stage.always[stage.data_path] = drips
+    async with asyncio.timeout(30):
+        answers = await asked(adapter, within_s=0.5)
+    assert statuses(answers) == {"TIMEOUT"}
+
+
+async def test_a_redirect_is_never_followed(adapter: Adapter, stage: Stage) -> None:
+    stage.always[stage.data_path] = redirects
+    await asked(adapter)
+    assert "/elsewhere" not in stage.calls
+
+
 async def test_a_deadline_that_has_passed_asks_nobody(adapter: Adapter, stage: Stage) -> None:
     assert statuses(await asked(adapter, within_s=-1.0)) == {"TIMEOUT"}
     assert not stage.calls
@@ -259,6 +275,8 @@ def _unknown_code(stage: Stage) -> None:
         (_always(resets), "UNAVAILABLE", "RESET"),
         (_always(breaks_off), "UNAVAILABLE", "RESET"),
         (_always(server_error), "UNAVAILABLE", "502"),
+        (_always(redirects), "UNAVAILABLE", "307"),
+        (_always(a_web_page), "MALFORMED", ""),
         (_always(oversized), "MALFORMED", "OVERSIZED"),
         (_always(oversized_as_said), "MALFORMED", "OVERSIZED"),
         (_always(garbage), "MALFORMED", ""),
@@ -272,7 +290,7 @@ def _unknown_code(stage: Stage) -> None:
         (_rejected, "DENIED", ""),
     ],
     ids=[
-        "reset", "breaks off", "502", "oversized", "oversized as said", "garbage", "wrong subject", "wrong signature",
+        "reset", "breaks off", "502", "redirect", "web page", "oversized", "oversized as said", "garbage", "wrong subject", "wrong signature",
         "wrong encoding", "unknown code", "maintenance", "quota", "denied", "letter rejected",
     ],
 )  # fmt: skip

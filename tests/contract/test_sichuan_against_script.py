@@ -86,6 +86,16 @@ async def test_a_token_that_is_never_good_is_unavailable(adapter: Adapter, stage
     assert stage.calls.count(REPORTS) == 2
 
 
+async def test_a_page_that_does_not_say_whose_it_is_is_malformed(adapter: Adapter, stage: SichuanStage) -> None:
+    rows = [punishment(number) for number in range(23)]
+    first = {"list": rows[:20], "total": "23", "pageNumber": 1, "pageSize": 20}
+    stage.modules["ent-operate/administrative-punishments"] = success(first)
+    stage.pages["ent-operate/administrative-punishments", 2] = first | {"list": rows[20:], "pageNumber": 2}
+    stage.names_pages = False
+    answer = (await asked(adapter, "administrative_penalty"))["administrative_penalty"]
+    assert (status(answer), answer.detail) == ("MALFORMED", "WRONG_SUBJECT")
+
+
 async def test_without_a_consent_no_letter_is_filed(adapter: Adapter, stage: SichuanStage) -> None:
     items = frozenset({REGISTRATION})
     await adapter.ask(a_permit("sichuan", items, artefact=None), items, deadline=time.monotonic() + 5)
