@@ -76,6 +76,13 @@ class RightMissing(StatementFailed):
     """The role may not do this: a missing GRANT, or a trigger that keeps a table append-only."""
 
 
+class TextRefused(BashuError):  # noqa: N818
+    """A text holds what PostgreSQL cannot store (NUL): whoever sent it has to change it."""
+
+    def __init__(self) -> None:
+        super().__init__(Reason.MALFORMED, "a text holds a character that cannot be stored")
+
+
 class DatabaseMisconfigured(BashuError):  # noqa: N818
     """The settings cannot work; the message says which one."""
 
@@ -94,6 +101,8 @@ def driver_errors() -> Iterator[None]:
         raise LoginRefused from error
     except _LOCK_ERRORS as error:
         raise LockLost from error
+    except asyncpg.CharacterNotInRepertoireError:
+        raise TextRefused from None
     except asyncpg.DataError as error:
         # These repeat the value in question, which may be a person's: not even the log gets it.
         raise StatementFailed(getattr(error, "sqlstate", None) or "22000") from None

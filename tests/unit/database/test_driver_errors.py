@@ -15,7 +15,7 @@ from database import (
     open_database,
 )
 from database.connection import connect_arguments
-from database.errors import driver_errors
+from database.errors import TextRefused, driver_errors
 
 SECRET = "hunter2-91500105XXTT00018M"
 CASES = [
@@ -39,6 +39,7 @@ CASES = [
     (asyncpg.CheckViolationError, StatementFailed),
     (asyncpg.InvalidTextRepresentationError, StatementFailed),
     (asyncpg.DataError, StatementFailed),
+    (asyncpg.CharacterNotInRepertoireError, TextRefused),
     (asyncpg.UndefinedTableError, StatementFailed),
 ]
 
@@ -49,7 +50,7 @@ def test_every_driver_error_becomes_ours_without_its_words(raised: type[Exceptio
         raise raised(f"failed near {SECRET}")
     assert type(caught.value) is expected
     assert SECRET not in str(caught.value) + caught.value.message + str(caught.value.metadata)
-    assert caught.value.reason in {Reason.EVIDENCE_UNAVAILABLE, Reason.INTERNAL}
+    assert caught.value.reason in {Reason.EVIDENCE_UNAVAILABLE, Reason.INTERNAL, Reason.MALFORMED}
 
 
 def test_the_cause_is_kept_for_the_log_but_for_values_of_persons() -> None:
