@@ -21,6 +21,7 @@ from loadtest.questions import question
 from loadtest.stack import Stack
 
 SUBJECT = "91500105XXTT00018M"
+NEVER_DONE = "91500105XXTT00093E"
 OTHER_PLATFORM = {"chongqing": "sichuan", "sichuan": "chongqing"}
 DATA_CALL = {"chongqing": "XY1003", "sichuan": "reports"}
 BRANCHES = "ent-ba/branches"
@@ -192,3 +193,20 @@ async def test_two_platforms_that_send_nonsense_have_answered_and_are_reported(
     assert completeness(answer) == "PARTIAL"
     assert not answer.report.records
     assert await entry_types(stack, request.request_id) == ["QUERY_INTENT", "RELEASE"]
+
+
+async def test_a_job_that_never_ends_is_pending_and_repeats_leave_one_mark_and_one_job(
+    stack: Stack, bank: Bashu, authority: SigningAuthority
+) -> None:
+    grant = Grant(institution="bank-cq", identifier=NEVER_DONE, items=("enterprise_registration", "tax_arrears"))
+    await bank.register_consent(authority.sign(grant))
+    request = question(NEVER_DONE, str(grant.consent_id))
+    for _ in range(2):
+        answer = await bank.query_credit(request, deadline_s=2.0)
+        pending = results(answer.report, "chongqing")
+        assert {status(one) for one in pending.values()} == {"PENDING"}
+        assert all(one.detail and one.HasField("resume_after") for one in pending.values())
+        assert completeness(answer) == "PARTIAL"
+    assert (await marks(stack, request.request_id))["chongqing"] == 1
+    submits = [line for line in (await books(stack))["chongqing"]["submits"] if line["subject"] == NEVER_DONE]
+    assert len(submits) == 1
