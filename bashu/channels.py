@@ -10,7 +10,14 @@ from typing import Final
 import grpc
 
 from bashu.profiles import Profile, ProfileError
-from bashu.v1 import consent_pb2_grpc, credit_pb2, credit_pb2_grpc, ledger_pb2_grpc, standard_pb2_grpc
+from bashu.v1 import (
+    compliance_pb2_grpc,
+    consent_pb2_grpc,
+    credit_pb2,
+    credit_pb2_grpc,
+    ledger_pb2_grpc,
+    standard_pb2_grpc,
+)
 
 _LONGEST_ANSWER: Final = 16 * 1024 * 1024  # bytes; gRPC's default of 4 MiB is under a full report with history
 _KEEPALIVE_MS: Final = 30_000
@@ -19,6 +26,8 @@ _SAFE_TO_RETRY: Final = (
     ("bashu.v1.CreditService", "QueryCredit"),
     ("bashu.v1.CreditService", "EvaluateCredit"),
     ("bashu.v1.ConsentService", "GetConsent"),
+    ("bashu.v1.ConsentService", "ListConsents"),
+    ("bashu.v1.ComplianceService", "ExplainDecision"),
     ("bashu.v1.LedgerService", "GetCheckpoint"),
     ("bashu.v1.LedgerService", "GetEntry"),
     ("bashu.v1.LedgerService", "GetInclusionProof"),
@@ -54,6 +63,7 @@ class Stubs:
 
     channel: grpc.aio.Channel
     credit: credit_pb2_grpc.CreditServiceStub
+    compliance: compliance_pb2_grpc.ComplianceServiceStub
     consent: consent_pb2_grpc.ConsentServiceStub
     ledger: ledger_pb2_grpc.LedgerServiceStub
     standard: standard_pb2_grpc.StandardServiceStub
@@ -69,6 +79,7 @@ def open_stubs(profile: Profile, *, with_retries: bool) -> Stubs:
     return Stubs(
         channel=channel,
         credit=credit_pb2_grpc.CreditServiceStub(channel),
+        compliance=compliance_pb2_grpc.ComplianceServiceStub(channel),
         consent=consent_pb2_grpc.ConsentServiceStub(channel),
         ledger=ledger_pb2_grpc.LedgerServiceStub(channel),
         standard=standard_pb2_grpc.StandardServiceStub(channel),

@@ -18,7 +18,7 @@ from bashu.bearer import TokenSource
 from bashu.channels import Stubs, open_stubs
 from bashu.errors import BashuCallError, error_of_call, error_of_status
 from bashu.profiles import Profile
-from bashu.v1 import consent_pb2, credit_pb2, ledger_pb2, report_pb2, standard_pb2
+from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2, standard_pb2
 from bashu.verify import Receipt, VerifiedReceipt, VerifierKey, verify_receipt
 
 CHANNELS: Final = 2
@@ -136,6 +136,35 @@ class Bashu:
             consent_id=consent_id, reason=reason, expected_revision=expected_revision
         )
         return await self._call(next(self._round).consent.RevokeConsent, request)
+
+    async def pause_consent(self, consent_id: str, *, expected_revision: int = 0) -> consent_pb2.PauseConsentResponse:
+        """Pause a consent as its subject's agent; nothing is released under it until it is resumed."""
+        request = consent_pb2.PauseConsentRequest(consent_id=consent_id, expected_revision=expected_revision)
+        return await self._call(next(self._round).consent.PauseConsent, request)
+
+    async def resume_consent(self, consent_id: str, *, expected_revision: int = 0) -> consent_pb2.ResumeConsentResponse:
+        """End a pause as the subject's agent."""
+        request = consent_pb2.ResumeConsentRequest(consent_id=consent_id, expected_revision=expected_revision)
+        return await self._call(next(self._round).consent.ResumeConsent, request)
+
+    async def list_consents(
+        self,
+        *,
+        states: Sequence[consent_pb2.ConsentState.ValueType] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> consent_pb2.ListConsentsResponse:
+        """Read one page of the caller's consents, those in ``states`` or all; a short page need not be the last."""
+        page = common_pb2.PageRequest(page_size=page_size, page_token=page_token)
+        request = consent_pb2.ListConsentsRequest(page=page, states=states)
+        return await self._call(next(self._round).consent.ListConsents, request)
+
+    async def explain_decision(
+        self, request_id: str, *, institution: str = ""
+    ) -> compliance_pb2.ExplainDecisionResponse:
+        """Read the admission checks of the latest decision on a request; a refusal a second after it was given."""
+        request = compliance_pb2.ExplainDecisionRequest(request_id=request_id, institution=institution)
+        return await self._call(next(self._round).compliance.ExplainDecision, request)
 
     async def get_checkpoint(self) -> ledger_pb2.GetCheckpointResponse:
         """Read the newest signed checkpoint."""

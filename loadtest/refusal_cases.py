@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from bashu.client import new_request_id
-from bashu.v1 import admin_pb2, common_pb2, consent_pb2, ledger_pb2, loan_pb2
+from bashu.v1 import admin_pb2, common_pb2, compliance_pb2, consent_pb2, ledger_pb2, loan_pb2, subject_pb2
 from core.errors import Reason
 from core.ids import uuid7
 from loadtest import wrong_tokens
@@ -24,6 +24,8 @@ PERSON: Final = "513401190412319984"
 PERSON_ITEM: Final = "administrative_penalty"
 WRONG_CHECK_DIGIT: Final = "91500105XXTT00018N"
 SLOW_DEADLINE_S: Final = 6.0
+FROZEN_SUBJECT: Final = "91510107XXTT000427"
+"""Nobody else asks about it: a freeze stops every query about a subject."""
 MOST_RESENDS: Final = 3
 """How often one request may ask for everything again (contract: Repeats)."""
 
@@ -197,6 +199,26 @@ async def _revoked(world: World) -> Attempt:
     return world.ask(consent_id)
 
 
+async def _paused(world: World) -> Attempt:
+    consent_id, agent = await world.grant(), world.agent(SUBJECT)
+    await agent.call(agent.consent.PauseConsent, consent_pb2.PauseConsentRequest(consent_id=consent_id))
+    return world.ask(consent_id)
+
+
+async def _held(world: World) -> Attempt:
+    consent_id, officer = await world.grant(), world.wire("officer-1")
+    hold = compliance_pb2.PlaceHoldRequest(consent_id=consent_id, reason="REFUSALS")
+    await officer.call(officer.compliance.PlaceHold, hold)
+    return world.ask(consent_id)
+
+
+async def _frozen(world: World) -> Attempt:
+    consent_id, agent = await world.grant(FROZEN_SUBJECT), world.agent(FROZEN_SUBJECT)
+    freeze = subject_pb2.FreezeFileRequest(subject=question(FROZEN_SUBJECT, "").subject)
+    await agent.call(agent.subject.FreezeFile, freeze)
+    return world.ask(consent_id, FROZEN_SUBJECT)
+
+
 async def _exhausted(world: World) -> Attempt:
     consent_id = await world.grant(mode="ONE_TIME", max_uses=1)
     await world.ask(consent_id).call()
@@ -355,6 +377,9 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.CONSENT_NOT_STARTED, "授权未生效 before its start", _not_started),
     (Reason.CONSENT_EXPIRED, "授权已到期 after its end", _expired),
     (Reason.CONSENT_REVOKED, "授权已撤回 revoked", _revoked),
+    (Reason.CONSENT_PAUSED, "主体已暂停 paused by its subject", _paused),
+    (Reason.CONSENT_HELD, "合规已暂停查询 held by an officer", _held),
+    (Reason.SUBJECT_FROZEN, "主体已冻结 file frozen", _frozen),
     (Reason.CONSENT_EXHAUSTED, "次数用尽 one use, asked twice", _exhausted),
     (Reason.FREQUENCY_EXCEEDED, "超出频次 once a day, asked twice", _too_often),
     (Reason.IDEMPOTENCY_CONFLICT, "请求号重用 used request id, other request", _same_id_other_request),

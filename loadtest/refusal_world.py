@@ -15,6 +15,7 @@ from bashu.profiles import Profile
 from bashu.v1 import admin_pb2, common_pb2, consent_pb2, credit_pb2, ledger_pb2
 from core.jws import public_jwk
 from gateway.certificates import DevAuthority, signing_key
+from loadtest.agent import agent_profile
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.observation import until
 from loadtest.questions import Wire, question
@@ -68,6 +69,10 @@ class World:
     def wire(self, participant: str = LENDER) -> Wire:
         """Return a participant's connection."""
         return self.wire_of(participant, self.profile(participant))
+
+    def agent(self, code: str) -> Wire:
+        """Return the portal's connection as it speaks for one subject."""
+        return self.wire_of(f"agent of {code}", agent_profile(self.stack, code))
 
     def wire_of(self, name: str, profile: Profile, *, bearer: str | None = None) -> Wire:
         """Return the connection kept under ``name``, made with ``profile`` where there is none."""

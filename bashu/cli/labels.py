@@ -20,6 +20,24 @@ PLATFORM_STATUS: Final = {
     "SKIPPED": "未查询",
 }
 COMPLETENESS: Final = {"FULL": "完整", "PARTIAL": "部分", "THIN": "信息不足", "EMPTY": "无信息"}
+CHECK: Final = {
+    "certificate": "证书",
+    "token": "令牌",
+    "request-id": "请求号",
+    "form": "请求格式",
+    "role": "机构与工号",
+    "artefact": "授权书",
+    "requester": "被授权机构",
+    "subject": "主体",
+    "platforms": "平台与牌照",
+    "purpose": "用途",
+    "scope": "数据范围",
+    "state": "授权状态",
+    "holds": "暂停与冻结",
+    "budget": "次数与频次",
+    "evidence": "台账时效",
+    "intent": "查询登记",
+}
 CONSENT_STATE: Final = {
     "REQUESTED": "待授权",
     "DENIED": "已拒绝",

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bashu.cli.labels import (
+    CHECK,
     COMPLETENESS,
     CONSENT_STATE,
     FACT,
@@ -27,7 +28,7 @@ from bashu.cli.labels import (
     item_name,
 )
 from bashu.errors import BashuCallError
-from bashu.v1 import common_pb2, consent_pb2, credit_pb2, report_pb2
+from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, report_pb2
 
 _WIDTH_OF_A_PIPE: Final = 120
 _CHINA: Final = timezone(timedelta(hours=8))
@@ -150,6 +151,52 @@ def consent_facts(consent: consent_pb2.Consent) -> Table:
             "登记时间 registered": moment(consent.registered_at),
             "授权书摘要 artefact": consent.artefact_hash.hex(),
         },
+    )
+
+
+def consent_list(consents: Iterable[consent_pb2.Consent]) -> Table:
+    """Lay out consents, one a line."""
+    return grid(
+        "授权 consents",
+        (
+            "授权编号 consent id",
+            "状态 state",
+            "主体 subject",
+            "机构 institution",
+            "用途 purpose",
+            "到期 until",
+            "次数 uses",
+        ),
+        [
+            (
+                consent.consent_id,
+                coded(consent_pb2.ConsentState.Name(consent.state).removeprefix("CONSENT_STATE_"), CONSENT_STATE),
+                consent.subject_display,
+                consent.institution,
+                consent.purpose,
+                day(consent.expires_at),
+                f"{consent.used} / {consent.max_uses}",
+            )
+            for consent in consents
+        ],
+    )
+
+
+def decision_steps(steps: Iterable[compliance_pb2.DecisionStep]) -> Table:
+    """Lay out the checks made for a request, in their order."""
+    return grid(
+        "准入检查 admission checks",
+        ("序 no.", "检查 check", "结果 result", "原因 reason", "规则 rule"),
+        [
+            (
+                step.number,
+                coded(step.name, CHECK),
+                "通过 passed" if step.passed else "拒绝 refused",
+                coded(step.reason, REASON) if step.reason else "",
+                step.rule,
+            )
+            for step in steps
+        ],
     )
 
 

@@ -14,9 +14,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bashu.cli import app
-from bashu.cli.labels import REASON, field_name, item_name
+from bashu.cli.labels import CHECK, REASON, field_name, item_name
 from bashu.cli.tables import day, print_report
-from bashu.v1 import common_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
+from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
+from consent.checks import CHECKS
+from gateway.decisions import refused
 from tests.unit.bashu.conftest import Log, recursive_path
 from tests.unit.bashu.test_client_calls import status_of
 
@@ -78,6 +80,21 @@ class Gateway:
 
         return handle
 
+    def consents(self, request, context):
+        self.answer(request, context)
+        consent = consent_pb2.Consent(consent_id=CONSENT, state=consent_pb2.CONSENT_STATE_PAUSED, max_uses=3)
+        answer = consent_pb2.ListConsentsResponse(consents=[consent])
+        answer.page.next_page_token = "next-1"
+        return answer
+
+    def explanation(self, request, context):
+        self.answer(request, context)
+        steps = [
+            compliance_pb2.DecisionStep(number=4, name="role", passed=True, rule="R22"),
+            compliance_pb2.DecisionStep(number=12, name="state", reason="CONSENT_PAUSED", rule="R15"),
+        ]
+        return compliance_pb2.ExplainDecisionResponse(steps=steps, outcome="CONSENT_PAUSED")
+
     def _hashes(self):
         return [bytes([number]) * 32 for number in range(4)] + [self.receipt.leaf_hash if self.receipt else bytes(32)]
 
@@ -116,8 +133,12 @@ def _handlers(gateway):
                 "RegisterConsent": gateway.consent(consent_pb2.RegisterConsentResponse),
                 "GetConsent": gateway.consent(consent_pb2.GetConsentResponse),
                 "RevokeConsent": gateway.consent(consent_pb2.RevokeConsentResponse),
+                "PauseConsent": gateway.consent(consent_pb2.PauseConsentResponse),
+                "ResumeConsent": gateway.consent(consent_pb2.ResumeConsentResponse),
+                "ListConsents": gateway.consents,
             },
         ),
+        "ComplianceService": (compliance_pb2, {"ExplainDecision": gateway.explanation}),
         "LedgerService": (
             ledger_pb2,
             {"GetCheckpoint": gateway.checkpoint, "GetInclusionProof": gateway.proof, "GetEntry": gateway.entry},
@@ -310,6 +331,32 @@ def test_a_consent_is_registered_byte_for_byte_shown_and_revoked(dev, gateway, t
     assert gateway.asked[4].reason == "X"
 
 
+def test_a_consent_is_paused_and_resumed(dev, gateway):
+    for verb in ("pause", "resume"):
+        output = ask(dev, "consent", verb, CONSENT, "--expected-revision", "3").output
+        assert CONSENT in output
+        assert (gateway.asked[-1].consent_id, gateway.asked[-1].expected_revision) == (CONSENT, 3)
+        assert json.loads(ask(dev, "consent", verb, CONSENT, "--json").stdout)["consent"]["consent_id"] == CONSENT
+
+
+def test_consents_are_listed_by_state_with_the_way_to_the_next_page(dev, gateway):
+    output = ask(dev, "consent", "list", "--state", "PAUSED", "--page-size", "1", "--page-token", "t").output
+    assert "主体暂停 PAUSED" in output
+    assert "next-1" in output
+    asked = gateway.asked[0]
+    assert (list(asked.states), asked.page.page_size, asked.page.page_token) == ([6], 1, "t")
+    assert json.loads(ask(dev, "consent", "list", "--json").stdout)["page"]["next_page_token"] == "next-1"
+    ask(dev, "consent", "list", "--state", "SLEEPING", code=2)
+
+
+def test_a_decision_is_explained_check_by_check_in_both_languages(dev, gateway):
+    output = ask(dev, "consent", "explain", CONSENT, "--institution", "bank-sc").output
+    for text in ("机构与工号 role", "通过 passed", "授权状态 state", "拒绝 refused", "CONSENT_PAUSED", "R15"):
+        assert text in output
+    assert (gateway.asked[0].request_id, gateway.asked[0].institution) == (CONSENT, "bank-sc")
+    assert json.loads(ask(dev, "consent", "explain", CONSENT, "--json").stdout)["outcome"] == "CONSENT_PAUSED"
+
+
 def test_checkpoint_proof_and_entry_are_checked_before_they_are_shown(dev, gateway):
     ask(dev, *QUERY)
     gateway.integrated_after = 0
@@ -366,6 +413,11 @@ def test_every_status_has_a_chinese_name():
         (consent_pb2.ConsentState, "CONSENT_STATE_", CONSENT_STATE),
     ):
         assert {name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"} == set(names)
+
+
+def test_every_admission_check_has_a_chinese_name():
+    names = {check.name for check in CHECKS} | {step.name for step in refused("MALFORMED", "").steps}
+    assert names | {"intent", "request-id"} == CHECK.keys()
 
 
 def test_every_reason_of_the_contract_has_a_chinese_name():
