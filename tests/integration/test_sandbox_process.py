@@ -59,7 +59,7 @@ async def test_a_stop_is_clean_and_the_next_start_continues(tmp_path):
                 assert no.status == 400
             async with http.get(f"{second['control']}/control/books") as answer:
                 assert set(await answer.json()) == {"chongqing", "sichuan"}
-        assert (len(subjects["fixed"]), subjects["size"], len(subjects["population"])) == (18, 5, 5)
+        assert (len(subjects["fixed"]), subjects["size"], len(subjects["population"])) == (19, 5, 5)
 
 
 async def test_chongqing_asks_for_a_client_certificate_and_sichuan_does_not(tmp_path):
