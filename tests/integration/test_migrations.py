@@ -50,7 +50,7 @@ async def value(dsn: str, sql: str, *args: Any) -> Any:
 async def test_a_second_run_has_nothing_to_do(fresh_database: Any) -> None:
     lines: list[str] = []
     assert await migrate(fresh_database.owner_dsn, MIGRATIONS, progress=lines.append) == []
-    assert lines[-1].startswith("0 run")
+    assert lines[-1].startswith("migrations: 0 run")
 
 
 async def test_an_edited_migration_is_refused_and_nothing_runs(fresh_database: Any, folder: Path) -> None:
