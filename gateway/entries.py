@@ -310,15 +310,21 @@ class Entries:
         ts: datetime,
         consent_id: UUID | None = None,
         request: UUID | None = None,
+        reviewed: Members | None = None,
+        kind: EntryType = EntryType.REVIEW_VIEW,
     ) -> Entry:
-        """REVIEW_VIEW: a reviewer is about to see ``count`` rows of ``what`` (an RPC's name)."""
+        """REVIEW_VIEW or EXPORT: a reviewer is about to see, or take away, ``count`` rows of ``what`` (an RPC's name).
+
+        ``reviewed`` says which part of the ledger was asked for.
+        """
         fields = {
             "requester": self._by(by),
             "object": what if request is None else f"{what}/{request}",
             "count": count,
             "consent": None if consent_id is None else {"id": str(consent_id)},
+            "reviewed": reviewed,
         }
-        return build_entry(EntryType.REVIEW_VIEW, origin=self.origin, ts=ts, fields=fields)
+        return build_entry(kind, origin=self.origin, ts=ts, fields=fields)
 
     def _by(self, by: By | None) -> Members | None:
         return None if by is None else self._requester(by.institution, by.operator)

@@ -245,7 +245,7 @@ def _server(
         compliance=ComplianceServicer(  # type: ignore[abstract]
             db=pools.plain, holds=holds, reviews=reviews, standard=standard, clock=clock
         ),
-        ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey),  # type: ignore[abstract]
+        ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
         admin=AdminServicer(db=pools.plain, administration=administration, registry=registry),  # type: ignore[abstract]
     )

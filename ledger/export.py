@@ -29,20 +29,38 @@ class _LastLine(msgspec.Struct):
     checkpoint: str
 
 
-async def export_lines(db: Statements, *, from_index: int = 0) -> AsyncIterator[bytes]:
-    """Yield one line an entry from ``from_index`` on, then the newest checkpoint; each ends with a line feed.
+async def export_lines(
+    db: Statements,
+    *,
+    from_index: int = 0,
+    wanted: store.EntryFilter | None = None,
+    checkpoint: store.SignedHead | None = None,
+) -> AsyncIterator[bytes]:
+    """Yield one line an entry from ``from_index`` on, then the checkpoint; each ends with a line feed.
 
-    An export broken off is resumed with the index after the last line; its proofs then lead to the newer checkpoint.
-    Without any checkpoint nothing is yielded.
+    Every proof leads to ``checkpoint`` (None: the newest). An export broken off is resumed with the index after the
+    last line and the same checkpoint, and is then the same to the byte. Without any checkpoint nothing is yielded.
     """
-    checkpoint = await store.latest_checkpoint(db)
+    checkpoint = checkpoint or await store.latest_checkpoint(db)
     if checkpoint is None:
         return
-    for begin in range(from_index, checkpoint.size, CHUNK):
-        entries = await store.entries_between(db, begin, min(begin + CHUNK, checkpoint.size))
+    begin = from_index
+    while begin < checkpoint.size:
+        entries, begin = await _next_entries(db, wanted, begin, checkpoint.size)
         for line in await _chunk(db, entries, checkpoint.size):
             yield line
     yield msgspec.json.encode(_LastLine(checkpoint=checkpoint.note)) + b"\n"
+
+
+async def _next_entries(
+    db: Statements, wanted: store.EntryFilter | None, begin: int, size: int
+) -> tuple[list[store.StoredEntry], int]:
+    """Return the next entries wanted, and where to go on."""
+    if wanted is None:
+        end = min(begin + CHUNK, size)
+        return await store.entries_between(db, begin, end), end
+    indexes = await store.find_indexes(db, wanted, from_index=begin, to_index=size, limit=CHUNK)
+    return await store.entries_at(db, indexes), indexes[-1] + 1 if len(indexes) == CHUNK else size
 
 
 async def _chunk(db: Statements, entries: Sequence[store.StoredEntry], size: int) -> list[bytes]:

@@ -270,6 +270,7 @@ _FILTERS: Final[Mapping[str, str]] = {
     "request_id": "request_id = $%d::uuid",
     "types": "type = ANY($%d::text[])",
 }
+_PERIOD: Final[Mapping[str, str]] = {"since": "ts >= $%d::timestamptz", "before": "ts < $%d::timestamptz"}
 _ENTRIES_AT: Final = f"""
 SELECT {_ENTRY_COLUMNS} FROM ledger_leaf l JOIN ledger_entry e ON e.seq = l.seq
 WHERE l.leaf_index = ANY($1::bigint[]) ORDER BY l.leaf_index"""  # noqa: S608
@@ -323,6 +324,46 @@ async def find_entries(
     sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)} ORDER BY leaf_index {order} LIMIT $2"  # noqa: S608
     rows = await db.fetch(sql, from_index, limit, *given.values())
     return [_stored(row) for row in await db.fetch(_ENTRIES_AT, [row["leaf_index"] for row in rows])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """What entries must have; ``since`` and ``before`` bound their own time, half-open."""
+
+    consent_id: uuid.UUID | None = None
+    institution: str | None = None
+    types: tuple[str, ...] = ()
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+async def find_indexes(db: Statements, wanted: EntryFilter, *, from_index: int, to_index: int, limit: int) -> list[int]:
+    """Return the indexes of up to ``limit`` leaves with ``from_index <= index < to_index`` that have all wanted."""
+    sql, values = _search(wanted)
+    rows = await db.fetch(f"{sql} ORDER BY leaf_index LIMIT $3", from_index, to_index, limit, *values)
+    return [row["leaf_index"] for row in rows]
+
+
+async def count_entries(db: Statements, wanted: EntryFilter, *, from_index: int, to_index: int, most: int) -> int:
+    """Count what :func:`find_indexes` would return; no further than ``most``, so that counting stays cheap."""
+    sql, values = _search(wanted)
+    rows = f"SELECT count(*) FROM ({sql} LIMIT $3) AS found"  # noqa: S608 - constants of this module
+    return int(await db.fetchval(rows, from_index, to_index, most, *values))
+
+
+async def entries_at(db: Statements, indexes: Sequence[int]) -> list[StoredEntry]:
+    """Return the entries at ``indexes`` in ledger order."""
+    return [_stored(row) for row in await db.fetch(_ENTRIES_AT, list(indexes))]
+
+
+def _search(wanted: EntryFilter) -> tuple[str, list[object]]:
+    clauses = {**_FILTERS, **_PERIOD}
+    asked = {name: getattr(wanted, name) for name in ("consent_id", "institution", "types", "since", "before")}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items() if value}
+    terms = ["leaf_index >= $1", "leaf_index < $2"]
+    terms += [clauses[name] % number for number, name in enumerate(given, start=4)]
+    sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)}"  # noqa: S608 - constants of this module
+    return sql, list(given.values())
 
 
 def inconsistent(message: str, **metadata: str) -> BashuError:

@@ -44,7 +44,7 @@ def list_entries(
     consent: ConsentFilter = "",
     types: Annotated[list[str] | None, typer.Option("--type", help="类型 only these types (repeat)")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="条数 entries a page")] = 50,
-    page: Annotated[str, typer.Option("--page", help="下一页标记 token that the page before ended with")] = "",
+    page: Annotated[str, typer.Option("--page-token", help="下一页标记 token that the page before ended with")] = "",
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
     dev: DevOption = None,
@@ -72,7 +72,7 @@ def list_entries(
     headings = ("序号 index", "时间 time", "类型 type", "机构 institution", "授权或对象 consent or object")
     console().print(grid("条目 entries", headings, [_row(entry, members) for entry, members in entries]))
     if answer.page.next_page_token:
-        typer.echo(f"下一页 next page: --page {answer.page.next_page_token}")
+        typer.echo(f"下一页 next page: --page-token {answer.page.next_page_token}")
 
 
 def export(

@@ -1,7 +1,12 @@
-"""LedgerService: checkpoint, proofs and entries. A lender reads the entries of its own institution."""
+"""LedgerService: checkpoint, proofs and entries. A lender reads the entries of its own institution.
+
+What a reviewer sees or takes away is recorded before the first row leaves.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,18 +16,25 @@ from core.errors import BashuError, Reason, Turn
 from database import Database
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
+from gateway.ledger_reads import LedgerReads, Wanted
+from gateway.reviews import REVIEWERS, Reviews
+from gateway.services.paging import page_size, read_id
 from gateway.validation import validate
 from ledger import proofs, store
+from ledger.model import EntryType
 
-READS_EVERYTHING = frozenset({Role.COMPLIANCE, Role.AUDITOR, Role.REGULATOR})
+_LONGEST_INDEX: Final = 18
+"""Digits of a leaf index that the database can hold."""
 
 
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """Reads what the sealer committed; ``vkey`` is the log's verifier key."""
 
-    def __init__(self, *, db: Database, vkey: str) -> None:
+    def __init__(self, *, db: Database, vkey: str, reviews: Reviews) -> None:
         self._db = db
         self._vkey = vkey
+        self._reviews = reviews
+        self._reads = LedgerReads(db, reviews=reviews)
 
     async def GetCheckpoint(  # noqa: N802 - the contract's name
         self, _request: ledger_pb2.GetCheckpointRequest, _context: Context
@@ -48,7 +60,36 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             entry = await store.entry_by_id(self._db, UUID(request.entry_id))
         if entry is None or not _may_read(current_caller(), entry.body):
             raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no such entry, or not yours")
+        await self._reviews.record(current_caller(), "GetEntry", count=1, request=entry.entry_id)
         return ledger_pb2.GetEntryResponse(entry=_entry(entry))
+
+    async def ListEntries(  # noqa: N802
+        self, request: ledger_pb2.ListEntriesRequest, _context: Context
+    ) -> ledger_pb2.ListEntriesResponse:
+        """Return one page of the entries in the tree that the caller may read."""
+        validate(request)
+        from_index = _after(request.page.page_token) if request.page.page_token else request.from_index
+        wanted = Wanted(consent_id=_consent_id(request.consent_id), types=_types(request.types))
+        size = page_size(request.page)
+        found = await self._reads.page(current_caller(), wanted, from_index=from_index, size=size)
+        answer = ledger_pb2.ListEntriesResponse(entries=[_entry(entry) for entry in found])
+        if len(found) == size and found[-1].leaf_index is not None:
+            answer.page.next_page_token = str(found[-1].leaf_index + 1)
+        return answer
+
+    async def ExportEntries(  # noqa: N802
+        self, request: ledger_pb2.ExportEntriesRequest, _context: Context
+    ) -> AsyncIterator[ledger_pb2.ExportEntriesResponse]:
+        """Stream entries with their proofs, and last the checkpoint that all of them lead to."""
+        validate(request)
+        wanted = Wanted(
+            consent_id=_consent_id(request.consent_id), institution=request.institution, month=request.month
+        )
+        lines = self._reads.export(
+            current_caller(), wanted, from_index=request.from_index, tree_size=request.tree_size or None
+        )
+        async for line in lines:
+            yield ledger_pb2.ExportEntriesResponse(line=line.removesuffix(b"\n"))
 
     async def GetInclusionProof(  # noqa: N802
         self, request: ledger_pb2.GetInclusionProofRequest, _context: Context
@@ -95,10 +136,26 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
 
 
 def _may_read(caller: Caller, body: bytes) -> bool:
-    if caller.role in READS_EVERYTHING:
+    if caller.role in REVIEWERS:
         return True
     requester = msgspec.json.decode(body).get("requester") or {}
     return caller.role is Role.LENDER and requester.get("institution") == caller.institution
+
+
+def _consent_id(text: str) -> UUID | None:
+    return read_id(text, "consent_id") if text else None
+
+
+def _types(names: Sequence[str]) -> tuple[str, ...]:
+    if any(name not in EntryType.__members__ for name in names):
+        raise BashuError(Reason.MALFORMED, "types: there is no entry of such a type", field="types")
+    return tuple(names)
+
+
+def _after(token: str) -> int:
+    if not (token.isascii() and token.isdigit() and len(token) <= _LONGEST_INDEX):
+        raise BashuError(Reason.MALFORMED, "page_token: no answer gave this one", field="page.page_token")
+    return int(token)
 
 
 def _entry(entry: store.StoredEntry) -> ledger_pb2.LedgerEntry:

@@ -18,6 +18,11 @@ ODD = {
     "an index below nought": ("GetEntry", ledger_pb2.GetEntryRequest(leaf_index=-1)),
     "no key of a proof": ("GetInclusionProof", ledger_pb2.GetInclusionProofRequest()),
     "a tree below nought": ("GetInclusionProof", ledger_pb2.GetInclusionProofRequest(leaf_index=0, tree_size=-1)),
+    "a page of a consent that is none": ("ListEntries", ledger_pb2.ListEntriesRequest(consent_id="xyz")),
+    "a page of a type that is none": ("ListEntries", ledger_pb2.ListEntriesRequest(types=["SECRET"])),
+    "a page from before the log": ("ListEntries", ledger_pb2.ListEntriesRequest(from_index=-1)),
+    "a page nobody gave": ("ListEntries", ledger_pb2.ListEntriesRequest(page={"page_token": "x"})),
+    "a page beyond any log": ("ListEntries", ledger_pb2.ListEntriesRequest(page={"page_token": "9" * 19})),
     "a size below nought": ("GetConsistencyProof", ledger_pb2.GetConsistencyProofRequest(from_size=-1)),
 }
 
@@ -28,6 +33,14 @@ async def test_the_ledger_is_asked_in_shape(case):
     with pytest.raises(BashuError) as caught:
         # Without anything it could read from: the shape is looked at first.
         await getattr(LedgerServicer.__new__(LedgerServicer), rpc)(request, None)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("field", [{"consent_id": "xyz"}, {"month": "march"}, {"from_index": -1}, {"tree_size": -1}])
+async def test_an_export_is_asked_in_shape(field):
+    lines = LedgerServicer(db=None, vkey="", reviews=None).ExportEntries(ledger_pb2.ExportEntriesRequest(**field), None)
+    with pytest.raises(BashuError) as caught:
+        await anext(lines)
     assert caught.value.reason is Reason.MALFORMED
 
 

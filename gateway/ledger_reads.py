@@ -1,0 +1,154 @@
+"""Reading many entries of the ledger: pages and exports, each recorded where a reviewer asks, before a row leaves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from core.clock import SHANGHAI
+from core.errors import BashuError, Reason, Turn
+from database import Database
+from gateway.entries import Members
+from gateway.identity.model import Caller
+from gateway.reviews import REVIEWERS, Reviews
+from ledger import store
+from ledger.export import export_lines
+from ledger.model import EntryType
+
+MOST_ROWS_ALONE: Final = 10_000
+"""Rows that a reviewer may take away without a second officer (ledger page: Views and exports)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which entries are asked for; empty means any. ``month`` is YYYY-MM by Beijing time."""
+
+    consent_id: UUID | None = None
+    institution: str = ""
+    month: str = ""
+    types: tuple[str, ...] = ()
+
+    def narrowed_to(self, institution: str | None) -> store.EntryFilter:
+        """Return the filter; ``institution`` is a lender's own, None for those who read everything."""
+        since, before = _month(self.month) if self.month else (None, None)
+        return store.EntryFilter(
+            consent_id=self.consent_id,
+            institution=institution or self.institution or None,
+            types=self.types,
+            since=since,
+            before=before,
+        )
+
+    def reviewed(self, from_index: int, to_index: int, *, rows: int) -> Members:
+        """Return what an entry says of it."""
+        # An institution that no entry names is the caller's own word, and those never enter a leaf.
+        institution = self.institution if rows else ""
+        named = {"institution": institution, "month": self.month, "types": list(self.types)}
+        given = {name: value for name, value in named.items() if value}
+        return {"from_index": from_index, "to_index": to_index, **given}
+
+
+class LedgerReads:
+    """Pages and exports of the entries in the tree."""
+
+    def __init__(self, db: Database, *, reviews: Reviews) -> None:
+        self._db = db
+        self._reviews = reviews
+
+    async def page(self, caller: Caller, wanted: Wanted, *, from_index: int, size: int) -> list[store.StoredEntry]:
+        """Return up to ``size`` entries from ``from_index`` on; a reviewer's view is durable first."""
+        head = await store.head(self._db)
+        indexes = await store.find_indexes(
+            self._db,
+            wanted.narrowed_to(_own(caller, wanted)),
+            from_index=from_index,
+            to_index=head.size,
+            limit=size,
+        )
+        entries = await store.entries_at(self._db, indexes)
+        await self._reviews.record(
+            caller,
+            "ListEntries",
+            count=len(entries),
+            consent_id=wanted.consent_id,
+            reviewed=wanted.reviewed(from_index, head.size, rows=len(entries)),
+        )
+        return entries
+
+    async def export(
+        self, caller: Caller, wanted: Wanted, *, from_index: int, tree_size: int | None
+    ) -> AsyncIterator[bytes]:
+        """Yield the lines of an export under the checkpoint of ``tree_size`` leaves (None: the newest).
+
+        Raises:
+            BashuError: SECOND_OFFICER_NEEDED for more than 10,000 rows, NOT_FOUND_OR_NOT_YOURS for a checkpoint that
+                was never signed or another's institution, EVIDENCE_STALE before the first checkpoint.
+        """
+        chosen = wanted.narrowed_to(_own(caller, wanted))
+        checkpoint = await self._checkpoint(tree_size)
+        if caller.role in REVIEWERS:
+            await self._record(caller, wanted, chosen, from_index=from_index, size=checkpoint.size)
+        everything = chosen == store.EntryFilter()
+        lines = export_lines(
+            self._db, from_index=from_index, wanted=None if everything else chosen, checkpoint=checkpoint
+        )
+        async for line in lines:
+            yield line
+
+    async def _record(
+        self, caller: Caller, wanted: Wanted, chosen: store.EntryFilter, *, from_index: int, size: int
+    ) -> None:
+        rows = await store.count_entries(
+            self._db, chosen, from_index=from_index, to_index=size, most=MOST_ROWS_ALONE + 1
+        )
+        if rows > MOST_ROWS_ALONE:
+            raise BashuError(
+                Reason.SECOND_OFFICER_NEEDED,
+                f"More than {MOST_ROWS_ALONE} rows leave only with a second officer: narrow the export",
+                turn=Turn.COMPLIANCE,
+                metadata={"rule": "ledger: Views and exports"},
+            )
+        await self._reviews.record(
+            caller,
+            "ExportEntries",
+            count=rows,
+            consent_id=wanted.consent_id,
+            reviewed=wanted.reviewed(from_index, size, rows=rows),
+            kind=EntryType.EXPORT,
+        )
+
+    async def _checkpoint(self, tree_size: int | None) -> store.SignedHead:
+        if tree_size is not None:
+            signed = await store.checkpoint_at(self._db, tree_size)
+            if signed is None:
+                raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no checkpoint of that size was signed")
+            return signed
+        newest = await store.latest_checkpoint(self._db)
+        if newest is None:
+            raise BashuError(
+                Reason.EVIDENCE_STALE, "no checkpoint has been signed yet", turn=Turn.OPERATOR, retry_after_s=1.0
+            )
+        return newest
+
+
+def _own(caller: Caller, wanted: Wanted) -> str | None:
+    """Return the institution a lender is bound to, None for those who read everything."""
+    if "\x00" in wanted.institution:
+        raise BashuError(Reason.MALFORMED, "institution: no such name", field="institution")
+    if caller.role in REVIEWERS:
+        return None
+    if wanted.institution not in {"", caller.institution}:
+        raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "a lender reads its own institution's entries")
+    return caller.institution
+
+
+def _month(text: str) -> tuple[datetime, datetime]:
+    try:
+        first = datetime.strptime(text, "%Y-%m").replace(tzinfo=SHANGHAI)
+        following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    except ValueError as error:
+        raise BashuError(Reason.MALFORMED, "month: no such month", field="month") from error
+    return first, following
