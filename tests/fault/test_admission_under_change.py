@@ -1,4 +1,4 @@
-"""Two workers, a sealer and a sweeper at work while consents are revoked and held, subjects frozen: the log holds."""
+"""Two workers, a sealer and a sweeper at work while consents are revoked, paused and held, subjects frozen: the log holds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.admission_stage import FIRM, OTHER_FIRM, an_ask, open_stage
 EXPECTED = {
     Reason.CONSENT_REVOKED,
     Reason.CONSENT_HELD,
+    Reason.CONSENT_PAUSED,
     Reason.SUBJECT_FROZEN,
     Reason.CONSENT_EXHAUSTED,
     Reason.FREQUENCY_EXCEEDED,
@@ -39,12 +40,18 @@ async def test_nothing_is_released_after_permission_was_taken_away(fresh_databas
 
         async def change(worker, subject, consent):
             await asyncio.sleep(chance.random() * 0.5)
-            match chance.randrange(3):
+            match chance.randrange(4):
                 case 0:
                     await worker.consents.revoke(consent.consent_id, reason="X", actor=Actor.SUBJECT)
                 case 1:
                     await worker.consents.hold(consent.consent_id, reason="X")
                     await worker.consents.lift(consent.consent_id, reason="X")
+                case 2:
+                    try:
+                        await worker.consents.pause(consent.consent_id)
+                        await worker.consents.resume(consent.consent_id)
+                    except BashuError as refused:
+                        not_paused.append(refused.reason)
                 case _:
                     kind = chance.choice(list(HoldKind))
                     await worker.holds.lift(await worker.holds.place(subject, kind, reason="X"))
@@ -56,7 +63,7 @@ async def test_nothing_is_released_after_permission_was_taken_away(fresh_databas
                 except BashuError as refused:
                     reasons.append(refused.reason)
 
-        reasons = []
+        reasons, not_paused = [], []
         stop = asyncio.Event()
         sealing = asyncio.create_task(one.sealer.run(stop))
         async with asyncio.TaskGroup() as group:
@@ -69,6 +76,7 @@ async def test_nothing_is_released_after_permission_was_taken_away(fresh_databas
         assert len(released) + len(reasons) == QUESTIONS
         assert released
         assert set(reasons) <= EXPECTED
+        assert set(not_paused) <= {Reason.CONSENT_REVOKED}
         counted = await one.count()
         assert counted["RELEASE"] == len(released)
         one.shift(seconds=36)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass, replace
 from datetime import date
@@ -323,6 +324,44 @@ async def test_a_first_officers_wish_lasts_a_day(stage, services):
     assert not (await services.compliance("LiftHold", TWO, **lift)).lifted
     stage.shift(hours=47)
     assert (await services.compliance("LiftHold", ONE, **lift)).lifted
+
+
+@pytest.mark.parametrize("on", ["consent", "subject"])
+async def test_of_two_who_second_at_once_one_lifts(stage, services, on):
+    consent = await stage.grant()
+    what = {"consent_id": str(consent.consent_id)} if on == "consent" else {"subject": named(FIRM)}
+    hold = (await services.compliance("PlaceHold", ONE, reason="x", **what)).hold
+    await services.compliance("LiftHold", ONE, hold_id=hold.hold_id, reason="x")
+    third = caller("officer-3", Role.COMPLIANCE, "gw", operator="0003")
+    answers = await asyncio.gather(
+        *(services.compliance("LiftHold", who, hold_id=hold.hold_id, reason="x") for who in (TWO, third)),
+        return_exceptions=True,
+    )
+    reasons = [answer.reason for answer in answers if isinstance(answer, BashuError)]
+    assert reasons == [Reason.NOT_FOUND_OR_NOT_YOURS]
+    await stage.release(await stage.ask(consent))
+    assert await services.audited() == []
+
+
+async def test_freezes_and_thaws_at_once_end_as_one_after_the_other(stage, services):
+    consent = await stage.grant()
+    await asyncio.gather(*(services.subject("FreezeFile", SUBJECT, subject=named(FIRM)) for _ in range(4)))
+    assert (await stage.count())["FILE_FROZEN"] == 1
+    thaws = [services.subject("ThawFile", SUBJECT, subject=named(FIRM)) for _ in range(3)]
+    answers = await asyncio.gather(*thaws, return_exceptions=True)
+    assert sum(isinstance(answer, BashuError) for answer in answers) == 2
+    await stage.release(await stage.ask(consent))
+    assert await services.audited() == []
+
+
+async def test_the_database_refuses_a_lifting_by_one_officer(stage, services):
+    consent = await stage.grant()
+    hold = (await services.compliance("PlaceHold", ONE, consent_id=str(consent.consent_id), reason="x")).hold
+    await services.compliance("LiftHold", ONE, hold_id=hold.hold_id, reason="x")
+    alone = """UPDATE hold_record SET lifted_by = 'officer-1', lifted_operator = '0001', lifted_reason = '',
+        lifted_at = bashu_now()"""
+    with pytest.raises(BashuError):
+        await stage.db.execute(alone)
 
 
 async def test_two_holds_stand_until_both_are_lifted(stage, services):
