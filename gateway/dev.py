@@ -248,8 +248,17 @@ def _sandbox_program(options: DevOptions, state: DevState) -> Program:
     arguments = ["--state", str(state.sandbox), "--profile", options.profile]
     arguments += ["--ca", str(state.authority.certificate), "--certificate", str(server.certificate)]
     arguments += ["--key", str(server.key)]
+    # Fixed for the life of the stack: a sandbox that dies comes back where the gateway's settings say it is.
+    for option, port in zip(("--chongqing-port", "--sichuan-port", "--control-port"), _free_ports(3), strict=True):
+        arguments += [option, str(port)]
     state.authority.client(SANDBOX_CALLER)
     return Program(name="sandbox", module="sandbox", arguments=arguments, environment={})
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(reserve_port("127.0.0.1", 0)) for _ in range(count)]
+        return [one.getsockname()[1] for one in sockets]
 
 
 async def _appears(files: list[Path], stop: asyncio.Event, *, what: str, log: Path) -> bool:
