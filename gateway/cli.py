@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -168,14 +168,22 @@ async def _fsck(settings: Settings) -> int:
     key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
     db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
     findings = []
+    mark = HighWater(path=settings.ledger.highwater).read()
     try:
-        async for finding in run_fsck(db, key=key, mark=HighWater(path=settings.ledger.highwater).read()):
+        async for finding in run_fsck(db, key=key, mark=mark, progress=_show_progress()):
             findings.append(finding)
             typer.echo(finding.line())
     finally:
         await db.close()
     typer.echo(f"{len(findings)} findings")
     return exit_code(findings)
+
+
+def _show_progress() -> Callable[[int, int], None] | None:
+    """Return what tells a person at a terminal how far it is, None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda done, size: typer.echo(f"\r{done} / {size} ", nl=done == size, err=True)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -26,12 +26,17 @@ _PROJECTED: Final = ("type", "consent_id", "institution", "request_id", "attempt
 
 
 async def fsck(
-    db: Statements, *, key: VerifierKey, mark: Checkpoint | None = None, now: datetime | None = None
+    db: Statements,
+    *,
+    key: VerifierKey,
+    mark: Checkpoint | None = None,
+    now: datetime | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> AsyncIterator[Finding]:
     """Yield every finding about the log of ``key``; ``mark`` is the high-water mark, where one is at hand.
 
     ``now`` decides which open intents are overdue (None: the time of the last entry). It may run beside a live
-    sealer: it looks at the tree as it was when it began.
+    sealer: it looks at the tree as it was when it began. ``progress`` hears how many leaves of how many are checked.
     """
     newest = await store.latest_checkpoint(db)
     head = await store.head(db)
@@ -47,6 +52,8 @@ async def fsck(
             yield finding
         for finding in check.notes(notes):
             yield finding
+        if progress is not None:
+            progress(end, head.size)
     for finding in check.upper_tiles(await store.tiles(db, check.upper_tile_ids())):
         yield finding
     for finding in check.heads(head, newest):

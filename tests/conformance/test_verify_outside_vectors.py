@@ -15,10 +15,12 @@ from bashu.verify import (
     registrable_keys,
     tree_root,
     verify_checkpoint,
+    verify_export,
     verify_inclusion,
     verify_jws,
 )
 from bashu.verify.lines import answers, check_consistency, check_inclusion
+from tests.unit.bashu.conftest import recursive_path
 
 _FOLDER = os.environ.get("BASHU_VECTORS")
 if _FOLDER is None:
@@ -129,3 +131,30 @@ def test_a_single_leaf_of_the_foreign_log_is_its_own_proof():
     root = base64.b64decode((Path(_FOLDER) / "tlog/checkpoint.1").read_text(encoding="utf-8").split("\n")[2])
     entry = _bundle((Path(_FOLDER) / "tlog/tile/entries/000.p/1").read_bytes())[0]
     verify_inclusion(leaf_hash(entry), leaf_index=0, tree_size=1, proof=[], root=root)
+
+
+def test_an_export_of_the_foreign_log_leads_to_its_own_checkpoint_and_a_changed_entry_does_not():
+    """Its entries are no entries of ours, which is said of each; of its tree there is nothing to say."""
+    log = Path(_FOLDER) / "tlog"
+    entries = _bundle((log / "tile/entries/000.p/15").read_bytes())
+    hashes = [leaf_hash(entry) for entry in entries]
+    lines = [
+        {
+            "leaf_index": index,
+            "leaf": base64.b64encode(entry).decode(),
+            "proof": [base64.b64encode(item).decode() for item in recursive_path(index, hashes)],
+        }
+        for index, entry in enumerate(entries)
+    ]
+    last = {"checkpoint": (log / "checkpoint.15").read_text(encoding="utf-8")}
+
+    def found():
+        export = [json.dumps(line).encode() + b"\n" for line in [*lines, last]]
+        return [
+            (finding.code, finding.leaf_index)
+            for finding in verify_export(lambda: export, VerifierKey.parse(LOG_KEY)).findings
+        ]
+
+    assert found() == [("MALFORMED_ENTRY", index) for index in range(LOG_SIZE)]
+    lines[7]["leaf"] = base64.b64encode(entries[7] + b"x").decode()
+    assert found()[7] == ("PROOF_WRONG", 7)

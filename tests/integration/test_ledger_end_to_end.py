@@ -325,6 +325,14 @@ async def sealed_log(gateway, sealer, count=700):
     return entries
 
 
+async def test_fsck_says_how_far_it_is(gateway, sealer):
+    await append(gateway, [denied(n) for n in range(1100)])
+    await sealer.run_round()
+    heard = []
+    assert await findings(gateway, progress=lambda done, size: heard.append((done, size))) == []
+    assert heard == [(1024, 1100), (1100, 1100)]
+
+
 async def test_fsck_names_a_changed_entry(gateway, sealer, owner):
     entries = await sealed_log(gateway, sealer)
     forged = denied(301)
