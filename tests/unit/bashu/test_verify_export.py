@@ -252,6 +252,13 @@ def test_a_changed_byte_anywhere_is_found_on_its_line(place, change):
     assert not verdict.holds
 
 
+def test_a_changed_byte_between_values_and_after_the_last_line_is_found():
+    """JSON reads blanks of any kind alike; an export has one spelling of each line."""
+    for place, byte in ((CONTENT.index(b" "), b"\t"), (len(CONTENT) - 1, b" "), (len(CONTENT) - 1, b"\r")):
+        changed = CONTENT[:place] + byte + CONTENT[place + 1 :]
+        assert not check(lines_of(changed), LOG).holds
+
+
 def lines_of(content):
     parts = content.split(b"\n")
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
