@@ -42,10 +42,11 @@ ADAPTER_FAILED: Final = "ADAPTER_FAILED"
 ADAPTER_OVERDUE: Final = "ADAPTER_OVERDUE"
 """Details of items whose adapter raised, or did not keep its deadline."""
 
-_LOG: Final = structlog.get_logger(__name__)
-
 SEND_WITHIN_S: Final = 2.0
 """How long after its release an answer may begin to leave (consent-and-ledger: released means committed)."""
+
+
+_LOG: Final = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,5 +38,3 @@ def authority(stack: Stack) -> SigningAuthority:
 def lender() -> str:
     """The participant id of ``bank``."""
     return LENDER
-
-
