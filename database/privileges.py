@@ -7,6 +7,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from database.binaries import Binaries, EmbeddedPostgresError
 
 _NAMESPACE: Final = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
 _UNPRIVILEGED: Final = "nobody"
+_BECOME: Final = (
+    "import os, sys; uid, gid = map(int, sys.argv[1:3]); "
+    "os.setgroups([]); os.setgid(gid); os.setuid(uid); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class RunAs:
     def run(self, command: Sequence[str], *, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run ``command`` to its end in ``/``, without our ``PG*`` variables, and return its output."""
         return subprocess.run(  # noqa: S603 - programs of one installation with arguments made here
-            [*self.prefix, *command],
+            [*self._leading(), *command],
             capture_output=True,
             text=True,
             errors="replace",
@@ -51,15 +56,21 @@ class RunAs:
     def launch(self, command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start a server that writes to ``log``, in a session of its own: Ctrl-C at our terminal is not for it."""
         return subprocess.Popen(  # noqa: S603 - as above
-            [*self.prefix, *command], stdout=log, stderr=log, start_new_session=True, **self._surroundings()
+            [*self._leading(), *command], stdout=log, stderr=log, start_new_session=True, **self._surroundings()
         )
 
+    def _leading(self) -> tuple[str, ...]:
+        """Return what stands before a command: the prefix, or a program that becomes the other user first.
+
+        subprocess' own ``user=`` would fork, and a fork of a process with grpc's threads in it can die before exec.
+        """
+        if self.uid is None:
+            return self.prefix
+        return (*self.prefix, sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid))
+
     def _surroundings(self) -> dict[str, Any]:
-        credentials: dict[str, Any] = (
-            {"user": self.uid, "group": self.gid, "extra_groups": []} if self.changes_user else {}
-        )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return {"stdin": subprocess.DEVNULL, "cwd": "/", "umask": 0o077, "env": environment, **credentials}
+        return {"stdin": subprocess.DEVNULL, "cwd": "/", "umask": 0o077, "env": environment}
 
 
 def as_we_are() -> RunAs:

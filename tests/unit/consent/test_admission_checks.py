@@ -46,7 +46,9 @@ def a_case(*, artefact=None, ask=None, **changes):
     ask = ask or {}
     subject = ask.get("subject", FIRM)
     read = parsed(**(artefact or {}))
-    facts = replace(service.registered(read, now=NOW).facts, **changes.pop("facts", {}))
+    # The payload starts a minute before it is made, which may be long after NOW in a long run of the suite.
+    standing = {"nbf": NOW - timedelta(minutes=1)} | changes.pop("facts", {})
+    facts = replace(service.registered(read, now=NOW).facts, **standing)
     values = {
         "ask": an_ask(**({"consent_id": read.artefact.consent_id} | ask)),
         "now": NOW,
