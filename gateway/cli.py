@@ -92,7 +92,7 @@ def serve(settings: SettingsFile) -> None:
 @app.command(epilog=EXIT_CODES)
 def sealer(settings: SettingsFile) -> None:
     """封存进程：把已提交条目并入日志树并签署检查点. Integrates entries and signs checkpoints."""
-    from gateway.sealing import run_sealer
+    from gateway.sealer import run_sealer
 
     follow_parent()
     with _spoken_errors():

@@ -170,10 +170,7 @@ def pause(
         as_json=as_json,
         deadline_s=deadline,
     )
-    if as_json:
-        print_json(message_json(answer))
-        return
-    console().print(consent_facts(answer.consent))
+    _print_changed(answer, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -196,10 +193,7 @@ def resume(
         as_json=as_json,
         deadline_s=deadline,
     )
-    if as_json:
-        print_json(message_json(answer))
-        return
-    console().print(consent_facts(answer.consent))
+    _print_changed(answer, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -236,3 +230,12 @@ def _state(name: str) -> consent_pb2.ConsentState.ValueType:
     if name not in CONSENT_STATE:
         usage(f"--state is one of {', '.join(CONSENT_STATE)}")
     return consent_pb2.ConsentState.Value(f"CONSENT_STATE_{name}")
+
+
+def _print_changed(
+    answer: consent_pb2.PauseConsentResponse | consent_pb2.ResumeConsentResponse, *, as_json: bool
+) -> None:
+    if as_json:
+        print_json(message_json(answer))
+    else:
+        console().print(consent_facts(answer.consent))
