@@ -74,7 +74,7 @@ check: $(VENV)/.dev setup-node ## Lint, types, import contracts, contract lint, 
 	$(BIN)/lint-imports
 	cd proto && ../$(NODE_BIN)/buf lint
 	$(MAKE) -s proto-diff
-	$(BIN)/squawk migrations/*.sql
+	$(BIN)/squawk migrations/*.sql migrations/keys/*.sql
 
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -24,7 +24,7 @@ import msgspec
 from database.binaries import Binaries, EmbeddedPostgresError, find_binaries
 from database.postmaster import is_ready, postmaster_pid, remove_stale_pid_file, stop_postmaster
 from database.privileges import RunAs, check_reachable, choose_run_as, reachable_binaries
-from database.roles import DATABASE, LOGINS, SUPERUSER, prepare_server
+from database.roles import DATABASE, KEYS_DATABASE, LOGINS, SUPERUSER, prepare_server
 
 _INITDB_TIMEOUT_S: Final = 120.0
 _START_TIMEOUT_S: Final = 60.0
@@ -199,8 +199,7 @@ class EmbeddedPostgres:
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(mode=0o700)
         self._run_as.give(self._data)
-        for role in (SUPERUSER, *LOGINS):
-            _write_private(self._password_file(role), secrets.token_urlsafe(32))
+        _write_private(self._password_file(SUPERUSER), secrets.token_urlsafe(32))
         password_file = self._state / "initdb-password"
         _write_private(password_file, self._password(SUPERUSER) + "\n")
         self._run_as.give(password_file)
@@ -267,9 +266,13 @@ class EmbeddedPostgres:
     def _prepare_roles(self) -> None:
         assert self._binaries is not None
         assert self._port is not None
+        for role in LOGINS:
+            # A cluster made by an older release lacks the roles that came since.
+            if not self._password_file(role).exists():
+                _write_private(self._password_file(role), secrets.token_urlsafe(32))
         prepare_server(
             server_dsn=self.dsn(SUPERUSER, "postgres"),
-            database_dsn=self.dsn(SUPERUSER, DATABASE),
+            dsns={name: self.dsn(SUPERUSER, name) for name in (DATABASE, KEYS_DATABASE)},
             passwords={role: self._password(role) for role in LOGINS},
         )
         record = ClusterRecord(major=self._binaries.major, port=self._port)

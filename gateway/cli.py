@@ -108,16 +108,20 @@ def sandbox(context: typer.Context) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def migrate(settings: SettingsFile) -> None:
-    """数据库迁移，以所有者身份. Runs the migrations as the owner; nothing else ever logs in as it."""
+    """数据库迁移（含密钥库），以所有者身份. Runs both databases' migrations as the owner, whom nothing else uses."""
     from database import migrate as run_migrations
-    from gateway.dev import MIGRATIONS
+    from gateway.dev import KEYS_MIGRATIONS, MIGRATIONS
 
     with _spoken_errors():
-        owner = load_settings(settings).database.owner_dsn_file
-        if owner is None:
-            raise SettingsError("database.owner_dsn_file is missing")
-        dsn = read_secret(owner, setting="database.owner_dsn_file").decode()
-        _run(run_migrations(dsn, MIGRATIONS, progress=typer.echo))
+        loaded = load_settings(settings)
+        owners = {
+            "database.owner_dsn_file": (loaded.database.owner_dsn_file, MIGRATIONS),
+            "vault.owner_dsn_file": (loaded.vault.owner_dsn_file, KEYS_MIGRATIONS),
+        }
+        for name, (owner, folder) in owners.items():
+            if owner is None:
+                raise SettingsError(f"{name} is missing")
+            _run(run_migrations(read_secret(owner, setting=name).decode(), folder, progress=typer.echo))
 
 
 @app.command("check-config", epilog=EXIT_CODES)

@@ -21,6 +21,7 @@ from typing import Any, Final
 from core.lifetime import stop_event
 from database import Database, migrate, open_database
 from database.embedded import EmbeddedPostgres
+from database.roles import KEYS_DATABASE
 from gateway.certificates import KeyPair
 from gateway.dev_registry import DevParticipant, dev_participants, seed_registry
 from gateway.dev_state import (
@@ -44,6 +45,7 @@ START_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.02
 
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
+KEYS_MIGRATIONS: Final = MIGRATIONS / "keys"
 
 
 class DevStartFailed(Exception):  # noqa: N818 - named after the fact
@@ -78,6 +80,7 @@ async def run_dev(options: DevOptions, *, say: Callable[[str], None]) -> None:
         state.description.unlink(missing_ok=True)
         write_dsns(state, postgres)
         await migrate(postgres.dsn("bashu_owner"), MIGRATIONS, progress=say)
+        await migrate(postgres.dsn("bashu_owner", KEYS_DATABASE), KEYS_MIGRATIONS)
         participants = dev_participants(state.root / "keys", state.authority)
         standard = load_standard()
         async with _database(postgres.dsn("bashu_gateway")) as db:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from database.embedded import EmbeddedPostgres
+from database.roles import KEYS_DATABASE
 from gateway.certificates import DevAuthority, KeyPair, write_secret
 from gateway.dev_registry import DevParticipant
 from ledger.signer import FileSigner, generate_signer, load_signer
@@ -82,6 +83,8 @@ def write_dsns(state: DevState, postgres: EmbeddedPostgres) -> None:
     """Write each role's DSN; the port may differ from the last start's."""
     for role in ROLES:
         write_secret(state.dsn_file(role), postgres.dsn(f"bashu_{role}").encode())
+    for role in ("keeper", "owner"):
+        write_secret(state.dsn_file(f"keys-{role}"), postgres.dsn(f"bashu_{role}", KEYS_DATABASE).encode())
 
 
 def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool, persons: bool, workers: int) -> None:
@@ -115,6 +118,11 @@ def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool,
             "highwater": str(state.root / "ledger.highwater"),
         },
         "keys": {name: str(state.secret(name)) for name in ("name_seal", "operator_commitment", "subject_commitment")},
+        "vault": {
+            "dsn_file": str(state.dsn_file("keys-keeper")),
+            "owner_dsn_file": str(state.dsn_file("keys-owner")),
+            "wrapping_key": str(state.secret("wrapping")),
+        },
         "keys.commitments": {commitment_kid(name): str(state.commitment_key(name)) for name in AUTHORITIES},
     }
     for platform, region, name_zh in (("chongqing", "500000", "模拟平台重庆"), ("sichuan", "510000", "模拟平台四川")):

@@ -151,6 +151,19 @@ class KeySettings(_Section):
     commitments: dict[str, FilePath] = Field(default_factory=dict)
 
 
+class VaultSettings(_Section):
+    """Where the keys of sealed details are: a database of their own, and the key that wraps them, in a file.
+
+    ``wrapping_key``: 32 bytes as 64 hex digits. Lost, it is as if every subject had been erased: keep a copy apart from
+    both databases' backups. ``backup_days``: how long a backup of the key database is kept at most.
+    """
+
+    dsn_file: FilePath
+    owner_dsn_file: FilePath | None = None
+    wrapping_key: FilePath
+    backup_days: Annotated[int, Field(ge=1, le=90)] = 35
+
+
 class Settings(_Section):
     """Everything a gateway is told. ``persons`` switches the personal path on, which needs licences besides."""
 
@@ -162,6 +175,7 @@ class Settings(_Section):
     database: DatabaseSettings
     ledger: LedgerSettings
     keys: KeySettings
+    vault: VaultSettings
     platforms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")], PlatformSettings] = Field(
         default_factory=dict
     )

@@ -64,13 +64,20 @@ from standards.catalogue import Standard, load_standard
 HOT_CONNECTIONS: Final = 4
 """Admissions, releases, refusals and the sweeper each run one statement at a time."""
 
+KEY_CONNECTIONS: Final = 2
+"""Keys are read one at a time, off the path of a query."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pools:
-    """Connections of one worker, both of the gateway's role. ``hot`` ones run the guarded statements alone."""
+    """Connections of one worker. ``hot`` ones run the guarded statements alone; both are of the gateway's role.
+
+    ``keys`` are the keeper's, in the database of data keys.
+    """
 
     hot: Database
     plain: Database
+    keys: Database
 
 
 async def run_worker(settings: Settings, *, ready: Path) -> None:
@@ -84,6 +91,7 @@ async def run_worker(settings: Settings, *, ready: Path) -> None:
     finally:
         await pools.hot.close()
         await pools.plain.close()
+        await pools.keys.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +140,14 @@ async def _open_pools(settings: Settings) -> Pools:
         application_name="bashu-gateway-hot",
         settings=HOT_SETTINGS,
     )
-    return Pools(hot=hot, plain=plain)
+    keys = await open_database(
+        read_secret(settings.vault.dsn_file, setting="vault.dsn_file").decode(),
+        min_size=1,
+        max_size=KEY_CONNECTIONS,
+        application_name="bashu-gateway-keys",
+    )
+    await check_durability(keys)
+    return Pools(hot=hot, plain=plain, keys=keys)
 
 
 def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:

@@ -99,6 +99,12 @@ class PostgresCluster:
         self.loop.run(self.superuser.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER {OWNER}"))
         return FreshDatabase(name=name, cluster=self.server, loop=self.loop)
 
+    def create_keys(self) -> FreshDatabase:
+        name = f"bashu_k{next(self.numbers)}"
+        self.loop.run(self.superuser.execute(f"CREATE DATABASE {name} TEMPLATE template0 OWNER {OWNER}"))
+        self.loop.run(migrate(self.server.dsn(OWNER, name), MIGRATIONS / "keys"))
+        return FreshDatabase(name=name, cluster=self.server, loop=self.loop)
+
     def drop(self, database: FreshDatabase) -> None:
         self.loop.run(self.superuser.execute(f"DROP DATABASE {database.name} WITH (FORCE)"))
 
@@ -128,6 +134,14 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
 def fresh_database(postgres_cluster: PostgresCluster) -> Iterator[FreshDatabase]:
     """A database of one's own: ``.owner_dsn .gateway_dsn .sealer_dsn .reader_dsn``, dropped after the test."""
     database = postgres_cluster.create()
+    yield database
+    postgres_cluster.drop(database)
+
+
+@pytest.fixture
+def fresh_keys(postgres_cluster: PostgresCluster) -> Iterator[FreshDatabase]:
+    """A key database of one's own: ``.dsn("bashu_keeper")`` is the login of the gateway's workers."""
+    database = postgres_cluster.create_keys()
     yield database
     postgres_cluster.drop(database)
 

@@ -166,7 +166,7 @@ def test_a_wrong_password_is_refused_on_the_network_and_the_error_names_none(sta
 def test_passwords_are_private_to_the_owner_of_the_folder(state: Path) -> None:
     with EmbeddedPostgres(state):
         files = list((state / "secrets").iterdir())
-    assert len(files) == 5
+    assert len(files) == 6
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert state.stat().st_mode & 0o777 == 0o700
     assert not (state / "initdb-password").exists()

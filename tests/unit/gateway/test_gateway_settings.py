@@ -17,6 +17,9 @@ highwater = "highwater"
 name_seal = "seal"
 operator_commitment = "operator"
 subject_commitment = "subject"
+[vault]
+dsn_file = "keys-dsn"
+wrapping_key = "wrapping"
 [keys.commitments]
 cq-2026 = "commitment-cq"
 [platforms.chongqing]

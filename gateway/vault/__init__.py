@@ -1,0 +1,1 @@
+"""Details sealed under a data key of their owner; destroying the key is what erasing them means."""
