@@ -118,6 +118,54 @@ class TraceConsentRequest(_message.Message):
 Global___TraceConsentRequest: _TypeAlias = TraceConsentRequest  # noqa: Y015
 
 @_typing.final
+class TracedEvent(_message.Message):
+    """One event of a consent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    FROM_STATE_FIELD_NUMBER: _builtins.int
+    TO_STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    """Ledger entry."""
+    revision: _builtins.int
+    """Number of the event, gapless from 1."""
+    from_state: _builtins.str
+    """State before."""
+    to_state: _builtins.str
+    """State after."""
+    reason: _builtins.str
+    """Reason code."""
+    actor: _builtins.str
+    """SUBJECT, AUTHORITY, LENDER, COMPLIANCE or SYSTEM."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When, UTC."""
+
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        from_state: _builtins.str = ...,
+        to_state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "entry_id", b"entry_id", "from_state", b"from_state", "reason", b"reason", "revision", b"revision", "to_state", b"to_state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedEvent: _TypeAlias = TracedEvent  # noqa: Y015
+
+@_typing.final
 class TraceConsentResponse(_message.Message):
     """Its trace."""
 
@@ -125,6 +173,13 @@ class TraceConsentResponse(_message.Message):
 
     ENTRY_IDS_FIELD_NUMBER: _builtins.int
     ACCESSES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Institution it was given to."""
+    truncated: _builtins.bool
+    """More accesses than are listed here: search by this consent."""
     @_builtins.property
     def entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entries in order."""
@@ -133,15 +188,22 @@ class TraceConsentResponse(_message.Message):
     def accesses(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Access]:
         """Accesses under it."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedEvent]:
+        """Events of its life in order."""
+
     def __init__(
         self,
         *,
         entry_ids: _abc.Iterable[_builtins.str] | None = ...,
         accesses: _abc.Iterable[_subject_pb2.Access] | None = ...,
+        events: _abc.Iterable[Global___TracedEvent] | None = ...,
+        institution: _builtins.str = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "entry_ids", b"entry_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "entry_ids", b"entry_ids", "events", b"events", "institution", b"institution", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -835,25 +897,75 @@ class DrawSampleResponse(_message.Message):
 
     SAMPLE_ID_FIELD_NUMBER: _builtins.int
     ACCESSES_FIELD_NUMBER: _builtins.int
+    LETTERS_FIELD_NUMBER: _builtins.int
+    FRAME_SIZE_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
     sample_id: _builtins.str
     """Id."""
+    frame_size: _builtins.int
+    """How many accesses and letters there were to draw from."""
+    seed: _builtins.str
+    """The seed used."""
     @_builtins.property
     def accesses(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Access]:
         """Accesses."""
+
+    @_builtins.property
+    def letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampledLetter]:
+        """LENDER_ATTESTED letters drawn, each by its CONSENT_REGISTERED entry."""
 
     def __init__(
         self,
         *,
         sample_id: _builtins.str = ...,
         accesses: _abc.Iterable[_subject_pb2.Access] | None = ...,
+        letters: _abc.Iterable[Global___SampledLetter] | None = ...,
+        frame_size: _builtins.int = ...,
+        seed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "sample_id", b"sample_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "frame_size", b"frame_size", "letters", b"letters", "sample_id", b"sample_id", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrawSampleResponse: _TypeAlias = DrawSampleResponse  # noqa: Y015
+
+@_typing.final
+class SampledLetter(_message.Message):
+    """A letter that the lender itself signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_ID_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    entry_id: _builtins.str
+    """Ledger entry of its registration."""
+    consent_id: _builtins.str
+    """Consent."""
+    institution: _builtins.str
+    """Institution."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """Registered, UTC."""
+
+    def __init__(
+        self,
+        *,
+        entry_id: _builtins.str = ...,
+        consent_id: _builtins.str = ...,
+        institution: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "consent_id", b"consent_id", "entry_id", b"entry_id", "institution", b"institution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampledLetter: _TypeAlias = SampledLetter  # noqa: Y015
 
 @_typing.final
 class RecordVerdictRequest(_message.Message):
@@ -945,15 +1057,32 @@ class Anomaly(_message.Message):
     INSTITUTION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    ENTRY_IDS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """Kind."""
     institution: _builtins.str
     """Institution."""
     text: _builtins.str
     """What."""
+    rule: _builtins.str
+    """Number of the rule, A1 and on."""
+    count: _builtins.int
+    """What was counted."""
+    threshold: _builtins.int
+    """From which count on it is shown."""
+    operator: _builtins.str
+    """Staff number, masked, where the rule is about one."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When, UTC."""
+
+    @_builtins.property
+    def entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Some of the entries it rests on."""
 
     def __init__(
         self,
@@ -962,10 +1091,15 @@ class Anomaly(_message.Message):
         institution: _builtins.str = ...,
         text: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        rule: _builtins.str = ...,
+        count: _builtins.int = ...,
+        threshold: _builtins.int = ...,
+        operator: _builtins.str = ...,
+        entry_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "institution", b"institution", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "count", b"count", "entry_ids", b"entry_ids", "institution", b"institution", "kind", b"kind", "operator", b"operator", "rule", b"rule", "text", b"text", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1000,6 +1134,114 @@ class ListAnomaliesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAnomaliesResponse: _TypeAlias = ListAnomaliesResponse  # noqa: Y015
+
+@_typing.final
+class ListErasuresRequest(_message.Message):
+    """A listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    WITH_ERASED_FIELD_NUMBER: _builtins.int
+    with_erased: _builtins.bool
+    """Also those that are done."""
+    @_builtins.property
+    def page(self) -> _common_pb2.PageRequest:
+        """Page."""
+
+    def __init__(
+        self,
+        *,
+        page: _common_pb2.PageRequest | None = ...,
+        with_erased: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "with_erased", b"with_erased"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresRequest: _TypeAlias = ListErasuresRequest  # noqa: Y015
+
+@_typing.final
+class ListErasuresResponse(_message.Message):
+    """One page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURES_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Erasure]:
+        """Erasures."""
+
+    @_builtins.property
+    def page(self) -> _common_pb2.PageResponse:
+        """Next page."""
+
+    def __init__(
+        self,
+        *,
+        erasures: _abc.Iterable[_subject_pb2.Erasure] | None = ...,
+        page: _common_pb2.PageResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasures", b"erasures", "page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresResponse: _TypeAlias = ListErasuresResponse  # noqa: Y015
+
+@_typing.final
+class DecideErasureRequest(_message.Message):
+    """A decision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """Erasure."""
+    reason: _builtins.str
+    """Why, for example that it was collected unlawfully."""
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideErasureRequest: _TypeAlias = DecideErasureRequest  # noqa: Y015
+
+@_typing.final
+class DecideErasureResponse(_message.Message):
+    """Its state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasure(self) -> _subject_pb2.Erasure:
+        """RESTRICTED: proposed, a second officer is needed."""
+
+    def __init__(
+        self,
+        *,
+        erasure: _subject_pb2.Erasure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideErasureResponse: _TypeAlias = DecideErasureResponse  # noqa: Y015
 
 @_typing.final
 class RunFsckRequest(_message.Message):

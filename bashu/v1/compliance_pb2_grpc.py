@@ -111,6 +111,16 @@ class ComplianceServiceStub:
                 request_serializer=bashu_dot_v1_dot_compliance__pb2.ListAnomaliesRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_compliance__pb2.ListAnomaliesResponse.FromString,
                 _registered_method=True)
+        self.ListErasures = channel.unary_unary(
+                '/bashu.v1.ComplianceService/ListErasures',
+                request_serializer=bashu_dot_v1_dot_compliance__pb2.ListErasuresRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_compliance__pb2.ListErasuresResponse.FromString,
+                _registered_method=True)
+        self.DecideErasure = channel.unary_unary(
+                '/bashu.v1.ComplianceService/DecideErasure',
+                request_serializer=bashu_dot_v1_dot_compliance__pb2.DecideErasureRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_compliance__pb2.DecideErasureResponse.FromString,
+                _registered_method=True)
         self.RunFsck = channel.unary_stream(
                 '/bashu.v1.ComplianceService/RunFsck',
                 request_serializer=bashu_dot_v1_dot_compliance__pb2.RunFsckRequest.SerializeToString,
@@ -228,6 +238,20 @@ class ComplianceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListErasures(self, request, context):
+        """Erasures that subjects asked for, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideErasure(self, request, context):
+        """Erases before the retention period ends; a second officer within 24 h.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunFsck(self, request, context):
         """Checks tree, checkpoints and invariants.
         """
@@ -312,6 +336,16 @@ def add_ComplianceServiceServicer_to_server(servicer, server):
                     servicer.ListAnomalies,
                     request_deserializer=bashu_dot_v1_dot_compliance__pb2.ListAnomaliesRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_compliance__pb2.ListAnomaliesResponse.SerializeToString,
+            ),
+            'ListErasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListErasures,
+                    request_deserializer=bashu_dot_v1_dot_compliance__pb2.ListErasuresRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_compliance__pb2.ListErasuresResponse.SerializeToString,
+            ),
+            'DecideErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideErasure,
+                    request_deserializer=bashu_dot_v1_dot_compliance__pb2.DecideErasureRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_compliance__pb2.DecideErasureResponse.SerializeToString,
             ),
             'RunFsck': grpc.unary_stream_rpc_method_handler(
                     servicer.RunFsck,
@@ -726,6 +760,60 @@ class ComplianceService:
             '/bashu.v1.ComplianceService/ListAnomalies',
             bashu_dot_v1_dot_compliance__pb2.ListAnomaliesRequest.SerializeToString,
             bashu_dot_v1_dot_compliance__pb2.ListAnomaliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListErasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ComplianceService/ListErasures',
+            bashu_dot_v1_dot_compliance__pb2.ListErasuresRequest.SerializeToString,
+            bashu_dot_v1_dot_compliance__pb2.ListErasuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ComplianceService/DecideErasure',
+            bashu_dot_v1_dot_compliance__pb2.DecideErasureRequest.SerializeToString,
+            bashu_dot_v1_dot_compliance__pb2.DecideErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

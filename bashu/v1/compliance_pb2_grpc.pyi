@@ -48,6 +48,10 @@ class ComplianceServiceStub:
     """Records the verdict on one sampled access."""
     ListAnomalies: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ListAnomaliesRequest, _compliance_pb2.ListAnomaliesResponse]
     """What looks unusual."""
+    ListErasures: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ListErasuresRequest, _compliance_pb2.ListErasuresResponse]
+    """Erasures that subjects asked for, the oldest first."""
+    DecideErasure: _aio.UnaryUnaryMultiCallable[_compliance_pb2.DecideErasureRequest, _compliance_pb2.DecideErasureResponse]
+    """Erases before the retention period ends; a second officer within 24 h."""
     RunFsck: _aio.UnaryStreamMultiCallable[_compliance_pb2.RunFsckRequest, _compliance_pb2.RunFsckResponse]
     """Checks tree, checkpoints and invariants."""
 
@@ -175,6 +179,22 @@ class ComplianceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_compliance_pb2.ListAnomaliesRequest, _abc.Awaitable[_compliance_pb2.ListAnomaliesResponse]],
     ) -> _abc.Awaitable[_compliance_pb2.ListAnomaliesResponse]:
         """What looks unusual."""
+
+    @_abc_1.abstractmethod
+    def ListErasures(
+        self,
+        request: _compliance_pb2.ListErasuresRequest,
+        context: _aio.ServicerContext[_compliance_pb2.ListErasuresRequest, _abc.Awaitable[_compliance_pb2.ListErasuresResponse]],
+    ) -> _abc.Awaitable[_compliance_pb2.ListErasuresResponse]:
+        """Erasures that subjects asked for, the oldest first."""
+
+    @_abc_1.abstractmethod
+    def DecideErasure(
+        self,
+        request: _compliance_pb2.DecideErasureRequest,
+        context: _aio.ServicerContext[_compliance_pb2.DecideErasureRequest, _abc.Awaitable[_compliance_pb2.DecideErasureResponse]],
+    ) -> _abc.Awaitable[_compliance_pb2.DecideErasureResponse]:
+        """Erases before the retention period ends; a second officer within 24 h."""
 
     @_abc_1.abstractmethod
     def RunFsck(

@@ -76,6 +76,16 @@ class SubjectServiceStub:
                 request_serializer=bashu_dot_v1_dot_subject__pb2.ExportMineRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_subject__pb2.ExportMineResponse.FromString,
                 _registered_method=True)
+        self.RequestErasure = channel.unary_unary(
+                '/bashu.v1.SubjectService/RequestErasure',
+                request_serializer=bashu_dot_v1_dot_subject__pb2.RequestErasureRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_subject__pb2.RequestErasureResponse.FromString,
+                _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/bashu.v1.SubjectService/GetErasure',
+                request_serializer=bashu_dot_v1_dot_subject__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_subject__pb2.GetErasureResponse.FromString,
+                _registered_method=True)
 
 
 class SubjectServiceServicer:
@@ -139,6 +149,21 @@ class SubjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RequestErasure(self, request, context):
+        """Asks that what is sealed about the subject be erased (PIPL Art. 47): at once where no retention period runs, else
+        restricted until it ends. While one stands, asking again returns it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasure(self, request, context):
+        """Where the latest erasure stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +206,16 @@ def add_SubjectServiceServicer_to_server(servicer, server):
                     servicer.ExportMine,
                     request_deserializer=bashu_dot_v1_dot_subject__pb2.ExportMineRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_subject__pb2.ExportMineResponse.SerializeToString,
+            ),
+            'RequestErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestErasure,
+                    request_deserializer=bashu_dot_v1_dot_subject__pb2.RequestErasureRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_subject__pb2.RequestErasureResponse.SerializeToString,
+            ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=bashu_dot_v1_dot_subject__pb2.GetErasureRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_subject__pb2.GetErasureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -401,6 +436,60 @@ class SubjectService:
             '/bashu.v1.SubjectService/ExportMine',
             bashu_dot_v1_dot_subject__pb2.ExportMineRequest.SerializeToString,
             bashu_dot_v1_dot_subject__pb2.ExportMineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.SubjectService/RequestErasure',
+            bashu_dot_v1_dot_subject__pb2.RequestErasureRequest.SerializeToString,
+            bashu_dot_v1_dot_subject__pb2.RequestErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.SubjectService/GetErasure',
+            bashu_dot_v1_dot_subject__pb2.GetErasureRequest.SerializeToString,
+            bashu_dot_v1_dot_subject__pb2.GetErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,12 @@ class SubjectServiceStub:
     """Ends the freeze."""
     ExportMine: _aio.UnaryStreamMultiCallable[_subject_pb2.ExportMineRequest, _subject_pb2.ExportMineResponse]
     """Everything the gateway keeps about the subject, as JSON Lines."""
+    RequestErasure: _aio.UnaryUnaryMultiCallable[_subject_pb2.RequestErasureRequest, _subject_pb2.RequestErasureResponse]
+    """Asks that what is sealed about the subject be erased (PIPL Art. 47): at once where no retention period runs, else
+    restricted until it ends. While one stands, asking again returns it.
+    """
+    GetErasure: _aio.UnaryUnaryMultiCallable[_subject_pb2.GetErasureRequest, _subject_pb2.GetErasureResponse]
+    """Where the latest erasure stands."""
 
 class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a subject (信息主体) may do about its own file. Role SUBJECT_AGENT, for the one subject of its token;
@@ -103,5 +109,23 @@ class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_subject_pb2.ExportMineRequest, _abc.AsyncIterator[_subject_pb2.ExportMineResponse]],
     ) -> _abc.AsyncIterator[_subject_pb2.ExportMineResponse]:
         """Everything the gateway keeps about the subject, as JSON Lines."""
+
+    @_abc_1.abstractmethod
+    def RequestErasure(
+        self,
+        request: _subject_pb2.RequestErasureRequest,
+        context: _aio.ServicerContext[_subject_pb2.RequestErasureRequest, _abc.Awaitable[_subject_pb2.RequestErasureResponse]],
+    ) -> _abc.Awaitable[_subject_pb2.RequestErasureResponse]:
+        """Asks that what is sealed about the subject be erased (PIPL Art. 47): at once where no retention period runs, else
+        restricted until it ends. While one stands, asking again returns it.
+        """
+
+    @_abc_1.abstractmethod
+    def GetErasure(
+        self,
+        request: _subject_pb2.GetErasureRequest,
+        context: _aio.ServicerContext[_subject_pb2.GetErasureRequest, _abc.Awaitable[_subject_pb2.GetErasureResponse]],
+    ) -> _abc.Awaitable[_subject_pb2.GetErasureResponse]:
+        """Where the latest erasure stands."""
 
 def add_SubjectServiceServicer_to_server(servicer: SubjectServiceServicer, server: _aio.Server) -> None: ...

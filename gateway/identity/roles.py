@@ -48,6 +48,8 @@ _TABLE: Final = {
         "FreezeFile": _SUBJECT,
         "ThawFile": _SUBJECT,
         "ExportMine": _SUBJECT,
+        "RequestErasure": _SUBJECT,
+        "GetErasure": _SUBJECT,
     },
     "LedgerService": {
         "GetCheckpoint": _ANY,
@@ -74,6 +76,8 @@ _TABLE: Final = {
         "DrawSample": _COMPLIANCE,
         "RecordVerdict": _COMPLIANCE,
         "ListAnomalies": _REVIEW,
+        "ListErasures": _REVIEW,
+        "DecideErasure": _COMPLIANCE,
         "RunFsck": _REVIEW,
     },
     "StandardService": {
