@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
+from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from adapters.chongqing.client import ITEMS as CHONGQING_ITEMS
 from adapters.chongqing.client import ChongqingAdapter
 from adapters.chongqing.exchange import POLLS, SUBMITS, ChongqingAccess
 from adapters.chongqing.exchange import PUBLISHED_RATES as CHONGQING_RATES
-from adapters.kit.caller import Limits
-from adapters.kit.pacing import Rate
-from adapters.kit.protocol import Adapter, PlatformInfo, PlatformLicence
-from adapters.kit.transport import TransportSettings
+from adapters.kit.config import Build, PlatformConfig, limits_of, platform_info, transport_settings
+from adapters.kit.protocol import Adapter, PlatformLicence
+from adapters.rest_json.client import RestJsonAdapter
+from adapters.rest_json.description import DescriptionError
 from adapters.sichuan.client import SichuanAdapter
 from adapters.sichuan.exchange import PUBLISHED_RATES as SICHUAN_RATES
 from adapters.sichuan.exchange import REQUESTS, SichuanAccess
@@ -26,33 +25,6 @@ from core.permit import SubjectKind
 from standards.catalogue import Standard
 from standards.days import beijing_day
 from standards.licences import Side
-
-Option = str | int | float | bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformConfig:
-    """One platform as settings describe it; ``adapter`` names the program that speaks to it.
-
-    ``secrets`` are files by name. All: ``ca``, ``certificate``, ``certificate_key``. chongqing: ``hmac_key`` (the bytes
-    of the shared secret), ``qm_keys`` (JWK Set). sichuan: ``credentials`` (JSON with appid, username, password),
-    ``private_key`` (RSA, PEM), while a key is rotated ``previous_private_key``.
-    ``options``: ``in_flight`` (calls at once); chongqing ``caller_code``, ``submits_per_s``, ``polls_per_s``; sichuan
-    ``key_id``, ``previous_key_id``, ``requests_per_s``. A rate of 0 switches pacing off.
-    """
-
-    platform_id: str
-    adapter: str
-    url: str
-    region: str
-    platform_kind: str
-    name_zh: str
-    name_en: str
-    agreement_id: str
-    pia_id: str
-    licence: PlatformLicence | None
-    secrets: Mapping[str, Path] = field(default_factory=dict)
-    options: Mapping[str, Option] = field(default_factory=dict)
 
 
 class AdapterNotLoadedError(BashuError):
@@ -71,7 +43,11 @@ def load(configs: Mapping[str, PlatformConfig], *, standard: Standard, clock: Cl
 
 def load_one(config: PlatformConfig, *, standard: Standard, clock: Clock) -> Adapter:
     """Return one adapter. Raises AdapterNotLoadedError, naming what is missing, wrong or cannot be read."""
-    build = BUILDERS.get(config.adapter)
+    try:
+        build = _builder(config.adapter)
+    except (ImportError, AttributeError) as error:
+        what = f"adapter {config.adapter!r} cannot be imported ({type(error).__name__})"
+        raise AdapterNotLoadedError(config.platform_id, what) from error
     if build is None:
         raise AdapterNotLoadedError(config.platform_id, f"no adapter {config.adapter!r} is installed")
     for name in ("agreement_id", "pia_id"):
@@ -82,6 +58,8 @@ def load_one(config: PlatformConfig, *, standard: Standard, clock: Clock) -> Ada
         return build(config, licence, standard, clock)
     except KeyError as error:
         raise AdapterNotLoadedError(config.platform_id, f"secrets or options lack {error.args[0]}") from error
+    except DescriptionError as error:
+        raise AdapterNotLoadedError(config.platform_id, f"{error}") from error
     except (OSError, ValueError, TypeError) as error:
         # The error may quote a key file; its type tells an operator enough to know where to look.
         what = f"cannot be built ({type(error).__name__}); check url, secrets and options"
@@ -107,12 +85,12 @@ def _chongqing(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         jwks_file=config.secrets["qm_keys"],
     )
     return ChongqingAdapter(
-        platform=_info(config, licence, standard, CHONGQING_ITEMS),
+        platform=platform_info(config, licence, items=CHONGQING_ITEMS, purposes=_purposes(standard, "chongqing")),
         access=access,
-        transport=_transport(config),
+        transport=transport_settings(config),
         standard=standard,
         clock=clock,
-        limits=_limits(config, CHONGQING_RATES, {SUBMITS: "submits_per_s", POLLS: "polls_per_s"}),
+        limits=limits_of(config, CHONGQING_RATES, {SUBMITS: "submits_per_s", POLLS: "polls_per_s"}),
     )
 
 
@@ -121,51 +99,53 @@ def _sichuan(config: PlatformConfig, licence: PlatformLicence, standard: Standar
     if "previous_private_key" in config.secrets:
         keys[str(config.options["previous_key_id"])] = config.secrets["previous_private_key"]
     return SichuanAdapter(
-        platform=_info(config, licence, standard, SICHUAN_ITEMS),
+        platform=platform_info(config, licence, items=SICHUAN_ITEMS, purposes=_purposes(standard, "sichuan")),
         access=SichuanAccess(credentials_file=config.secrets["credentials"], private_keys=keys),
-        transport=_transport(config),
+        transport=transport_settings(config),
         standard=standard,
         clock=clock,
-        limits=_limits(config, SICHUAN_RATES, {REQUESTS: "requests_per_s"}),
+        limits=limits_of(config, SICHUAN_RATES, {REQUESTS: "requests_per_s"}),
     )
 
 
-Build = Callable[[PlatformConfig, PlatformLicence, Standard, Clock], Adapter]
-BUILDERS: Final[Mapping[str, Build]] = {"chongqing": _chongqing, "sichuan": _sichuan}
-"""Adapters that are installed, by name."""
-
-
-def _info(config: PlatformConfig, licence: PlatformLicence, standard: Standard, items: frozenset[str]) -> PlatformInfo:
-    codes = {purpose.purpose_id: purpose.code_at(config.adapter) for purpose in standard.purposes.all()}
-    return PlatformInfo(
-        platform_id=config.platform_id,
-        region=config.region,
-        platform_kind=config.platform_kind,
-        name_zh=config.name_zh,
-        name_en=config.name_en,
-        licence=licence,
-        items=items,
-        purposes={purpose_id: code for purpose_id, code in codes.items() if code is not None},
-        agreement_id=config.agreement_id,
-        pia_id=config.pia_id,
+def _rest_json(config: PlatformConfig, licence: PlatformLicence, standard: Standard, clock: Clock) -> Adapter:
+    return RestJsonAdapter(
+        platform=platform_info(config, licence, items=frozenset(), purposes={}),
+        file=config.secrets["description"],
+        files=config.secrets,
+        transport=transport_settings(config),
+        standard=standard,
+        clock=clock,
     )
 
 
-def _transport(config: PlatformConfig) -> TransportSettings:
-    return TransportSettings(
-        base_url=config.url,
-        ca_file=config.secrets.get("ca"),
-        certificate_file=config.secrets.get("certificate"),
-        key_file=config.secrets.get("certificate_key"),
-    )
+def _purposes(standard: Standard, platform_id: str) -> Mapping[str, str]:
+    codes = {purpose.purpose_id: purpose.code_at(platform_id) for purpose in standard.purposes.all()}
+    return {purpose_id: code for purpose_id, code in codes.items() if code is not None}
 
 
-def _limits(config: PlatformConfig, published: Mapping[str, Rate], names: Mapping[str, str]) -> Limits:
-    """Return the published rates, or the operator's own where it set them."""
-    rates = dict(published)
-    for lane, option in names.items():
-        if option in config.options:
-            rates[lane] = Rate(per_second=float(config.options[option]), burst=float(config.options[option]))
-    in_flight = int(config.options.get("in_flight", 64))
-    paced = {lane: rate for lane, rate in rates.items() if rate.per_second > 0}
-    return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced)
+BUILDERS: Final[Mapping[str, Build]] = {
+    "chongqing": _chongqing,
+    "sichuan": _sichuan,
+    "rest_json": _rest_json,
+}
+"""Adapters that this package ships, by name."""
+
+GROUP: Final = "bashu.adapters"
+"""Entry points of this group name builders of adapters that come as packages of their own."""
+
+
+def installed() -> Mapping[str, EntryPoint | None]:
+    """Return every adapter's name, with the entry point of one that is not ours; a name of ours cannot be taken."""
+    foreign = {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILDERS}
+    return dict.fromkeys(BUILDERS) | foreign
+
+
+def _builder(name: str) -> Build | None:
+    if name in BUILDERS:
+        return BUILDERS[name]
+    point = installed().get(name)
+    if point is None:
+        return None
+    build: Build = point.load()
+    return build

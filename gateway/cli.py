@@ -18,6 +18,7 @@ import typer
 from core.clock import SHANGHAI
 from core.errors import BashuError
 from core.lifetime import follow_parent
+from gateway.adapter_cli import adapter_app
 from gateway.logs import configure_logs
 from gateway.settings import Settings, SettingsError, load_settings, read_secret
 
@@ -41,6 +42,7 @@ app = typer.Typer(
     help="巴蜀信用互联网关 Bashu gateway: run it, migrate it, check it.",
     epilog=EXIT_CODES,
 )
+app.add_typer(adapter_app, name="adapter")
 
 
 class SandboxProfile(StrEnum):

@@ -14,8 +14,9 @@ from typing import Final
 
 import uvloop
 
+from adapters.kit.config import PlatformConfig
 from adapters.kit.protocol import Adapter, PlatformLicence
-from adapters.registry import PlatformConfig, load
+from adapters.registry import load
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.common_pb2 import Licence as LicenceMessage
 from consent.artefact import Vocabulary

@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from adapters.kit.config import PlatformConfig
 from adapters.kit.protocol import Adapter, PlatformLicence
-from adapters.registry import PlatformConfig, load_one
+from adapters.registry import load_one
 from core.clock import SHANGHAI, SystemClock
 from core.permit import Permit, Subject, SubjectKind
 from standards.catalogue import Standard
@@ -67,6 +68,7 @@ class Stage:
     folder: Path
     platform_id: str = ""
     data_path: str = ""
+    calls_a_question: int = 1
     script: dict[str, list[Behaviour]] = field(default_factory=dict)
     always: dict[str, Behaviour] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -112,9 +114,9 @@ def a_config(stage: Stage, *, secrets: dict[str, Path], options: dict[str, str |
     """A configuration that loads."""
     return PlatformConfig(
         platform_id=stage.platform_id,
-        adapter=stage.platform_id,
+        adapter={"example": "rest_json"}.get(stage.platform_id, stage.platform_id),
         url=stage.url or "http://127.0.0.1:9",
-        region={"chongqing": "500000", "sichuan": "510000"}[stage.platform_id],
+        region={"sichuan": "510000"}.get(stage.platform_id, "500000"),
         platform_kind="REGIONAL_CREDIT_PLATFORM",
         name_zh="模拟平台",
         name_en="simulated platform",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.kit.failures import Failure, PlatformFailureError
+from adapters.kit.strict_json import check_members
 
 KEY_BYTES: Final = 16
 NONCE_BYTES: Final = 12
@@ -74,15 +74,6 @@ def open_envelope(body: bytes, keys: Mapping[str, RSAPrivateKey], *, key_id: str
     return Opened(status=envelope.dataStatus, payload=payload)
 
 
-def check_members(payload: bytes) -> None:
-    """Refuse JSON with a member twice: readers would differ about which one counts. Raises PlatformFailureError."""
-    try:
-        # Numbers stay text: this pass looks at names alone, and must not choke on a number of a million digits.
-        json.loads(payload, object_pairs_hook=_once, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        raise _malformed("payload") from None
-
-
 def _unwrapped(key: RSAPrivateKey, wrapped: str) -> bytes:
     try:
         secret = key.decrypt(_base64(wrapped, "envelope.encryptKey"), _OAEP)
@@ -123,11 +114,6 @@ def _base64(text: str, path: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _malformed(path) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise ValueError("a member stands twice")
 
 
 def _malformed(path: str) -> PlatformFailureError:

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from adapters.kit.caller import Call, Caller, Limits
 from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.kit.pacing import Rate
+from adapters.kit.strict_json import check_members
 from adapters.kit.transport import RawAnswer, TransportSettings
 from adapters.sichuan import messages as sc
-from adapters.sichuan.envelope import Opened, check_members, load_private_key, open_envelope
+from adapters.sichuan.envelope import Opened, load_private_key, open_envelope
 from adapters.sichuan.refusals import TOKEN_TEXTS, RefusedError
 from core.clock import SHANGHAI, Clock
 

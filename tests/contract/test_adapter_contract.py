@@ -39,6 +39,7 @@ from tests.platform_stage import (
     stalls,
     success,
 )
+from tests.rest_json_stage import RestJsonStage
 
 REGISTRATION = "enterprise_registration"
 ITEMS = frozenset({REGISTRATION, "administrative_penalty", "tax_arrears"})
@@ -49,7 +50,7 @@ def standard() -> Standard:
     return load_standard()
 
 
-@pytest.fixture(params=[ChongqingStage, SichuanStage], ids=["chongqing", "sichuan"])
+@pytest.fixture(params=[ChongqingStage, SichuanStage, RestJsonStage], ids=["chongqing", "sichuan", "rest_json"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     made: Stage = request.param(folder=tmp_path)
     await made.start()
@@ -121,7 +122,7 @@ async def test_an_item_that_is_not_held_or_not_granted_is_not_asked(adapter: Ada
 
 
 async def test_a_purpose_that_is_not_offered_is_denied_without_asking(adapter: Adapter, stage: Stage) -> None:
-    purpose = {"chongqing": "DISPUTE_CHECK", "sichuan": "KEY_PERSON_REVIEW"}[stage.platform_id]
+    purpose = {"chongqing": "DISPUTE_CHECK"}.get(stage.platform_id, "KEY_PERSON_REVIEW")
     answers = await asked(adapter, purpose=purpose)
     assert statuses(answers) == {"DENIED"}
     assert {answer.detail for answer in answers.values()} == {"PURPOSE_NOT_OFFERED"}
@@ -151,6 +152,8 @@ async def test_a_subject_that_the_platform_does_not_know_is_no_data(adapter: Ada
         stage.always["/yjzx/v3/sq/ba"] = stage.says("3001")
     if isinstance(stage, SichuanStage):
         stage.is_known = False
+    if isinstance(stage, RestJsonStage):
+        stage.always["*"] = stage.says(404)
     answers = await asked(adapter)
     assert statuses(answers) == {"NO_DATA"}
     assert all(answer.fetched_at is not None for answer in answers.values())
@@ -161,8 +164,8 @@ async def test_asking_again_files_no_second_letter_and_leaves_no_second_mark(ada
     again = await asked(adapter)
     assert {i: a.records for i, a in first.items()} == {i: a.records for i, a in again.items()}
     assert len(stage.marks) == 1
-    filing = {"chongqing": "/yjzx/v3/sq/ba", "sichuan": "/v2/authorizations"}[stage.platform_id]
-    assert stage.calls.count(filing) == 1
+    filing = {"chongqing": "/yjzx/v3/sq/ba", "sichuan": "/v2/authorizations"}.get(stage.platform_id)
+    assert filing is None or stage.calls.count(filing) == 1
 
 
 async def test_another_process_leaves_no_second_mark_either(stage: Stage, standard: Standard) -> None:
@@ -201,7 +204,7 @@ async def test_a_deadline_that_has_passed_asks_nobody(adapter: Adapter, stage: S
 async def test_a_connection_cut_once_is_tried_again(adapter: Adapter, stage: Stage) -> None:
     stage.script[stage.data_path] = [resets]
     assert status((await asked(adapter))[REGISTRATION]) == "OK"
-    assert stage.calls.count(stage.data_path) == 2
+    assert stage.calls.count(stage.data_path) == 1 + stage.calls_a_question
     assert len(stage.marks) == 1
 
 
@@ -216,7 +219,7 @@ def _always(behaviour: object) -> Fault:
 
 
 def _wrong_subject(stage: Stage) -> None:
-    assert isinstance(stage, ChongqingStage | SichuanStage)
+    assert isinstance(stage, ChongqingStage | SichuanStage | RestJsonStage)
     stage.subject = OTHER
 
 
@@ -225,6 +228,8 @@ def _wrong_signature(stage: Stage) -> None:
         stage.always[stage.data_path] = stage.signed_by_another()
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.sends({}, tag_flip=1)
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = garbage  # its answers carry no signature
 
 
 def _wrong_encoding(stage: Stage) -> None:
@@ -232,6 +237,8 @@ def _wrong_encoding(stage: Stage) -> None:
         stage.pages = ["</BODY>"]
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.sends('{"subject": "四川"}'.encode("gb18030"))
+    if isinstance(stage, RestJsonStage):
+        stage.kinds = {kind: {"name": 1} for kind in ("registration", "penalties", "arrears")}
 
 
 def _maintenance(stage: Stage) -> None:
@@ -239,6 +246,8 @@ def _maintenance(stage: Stage) -> None:
         stage.always[stage.data_path] = stage.says("9900")
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.says(503, "system maintenance")
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = stage.says(503)
 
 
 def _quota(stage: Stage) -> None:
@@ -246,6 +255,8 @@ def _quota(stage: Stage) -> None:
         stage.always[stage.data_path] = stage.says("9007", "<XZLX>2</XZLX>")
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.says(403, "daily quota exceeded")
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = stage.says(429)
 
 
 def _denied(stage: Stage) -> None:
@@ -253,6 +264,8 @@ def _denied(stage: Stage) -> None:
         stage.always["/yjzx/v3/bg/tj"] = stage.says("2004")
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.says(403, "authorization scope exceeded")
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = stage.says(200, code=4001)
 
 
 def _rejected(stage: Stage) -> None:
@@ -260,6 +273,8 @@ def _rejected(stage: Stage) -> None:
         stage.always["/yjzx/v3/sq/ba"] = stage.says("0000", "<SQSBH>S</SQSBH><SQZT>2</SQZT><SQJZRQ>20991231</SQJZRQ>")
     if isinstance(stage, SichuanStage):
         stage.state = "REJECTED"
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = stage.says(403, code=4001)
 
 
 def _unknown_code(stage: Stage) -> None:
@@ -267,6 +282,8 @@ def _unknown_code(stage: Stage) -> None:
         stage.always[stage.data_path] = stage.says("7777")
     if isinstance(stage, SichuanStage):
         stage.always[stage.data_path] = stage.sends({"subject": {}})
+    if isinstance(stage, RestJsonStage):
+        stage.always[stage.data_path] = stage.says(200, code=0)
 
 
 @pytest.mark.parametrize(
@@ -301,12 +318,19 @@ async def test_each_fault_is_a_status_of_every_item_and_leaks_nothing(
     with structlog.testing.capture_logs() as logs:
         answers = await asked(adapter)
     assert statuses(answers) == {expected}
-    assert all(detail in answer.detail and answer.detail for answer in answers.values())
+    # One call an item can open the breaker within one question; then the rest were never sent.
+    details = {answer.detail for answer in answers.values()} - (
+        {"CIRCUIT_OPEN"} if stage.calls_a_question > 1 else set()
+    )
+    assert details
+    assert all(detail in told and told for told in details)
     told = str(logs) + "".join(answer.detail for answer in answers.values())
     assert not any(secret in told for secret in (SUBJECT, OTHER, NAME, ID_NUMBER, SECRET.decode(), "html"))
 
 
 async def test_what_was_not_asked_is_dropped_and_counted(adapter: Adapter, stage: Stage) -> None:
+    if isinstance(stage, RestJsonStage):
+        pytest.skip("one call a module: nothing else can come")
     if isinstance(stage, ChongqingStage):
         invoices = "<KPXX><SJSJ>20261031</SJSJ><KP><YF>202610</YF><XSE>1.00</XSE></KP></KPXX><PTPF>83.5</PTPF>"
         stage.pages = [stage.pages[0] + invoices]
@@ -319,6 +343,8 @@ async def test_what_was_not_asked_is_dropped_and_counted(adapter: Adapter, stage
 
 
 async def test_a_review_that_is_not_over_is_pending_and_the_repeat_collects(adapter: Adapter, stage: Stage) -> None:
+    if isinstance(stage, RestJsonStage):
+        pytest.skip("its file names no answer that means PENDING; see test_rest_json_platforms")
     if isinstance(stage, ChongqingStage):
         review = f"<SQSBH>S</SQSBH><SQZT>0</SQZT><SQJZRQ>20991231</SQJZRQ><YJSHSJ>{stage.now(timedelta(seconds=60))}</YJSHSJ>"
         stage.script["/yjzx/v3/sq/ba"] = [stage.says("0000", review)]
@@ -340,10 +366,16 @@ async def test_one_part_that_breaks_spoils_no_other(adapter: Adapter, stage: Sta
     if isinstance(stage, SichuanStage):
         rows = {"list": [{"docNo": "x"}], "total": 1, "pageNumber": 1, "pageSize": 20}
         stage.modules["ent-operate/administrative-punishments"] = success(rows)
+    if isinstance(stage, RestJsonStage):
+        stage.kinds["penalties"] = [{"docNo": "x"}]
     answers = await asked(adapter)
     assert status(answers[REGISTRATION]) == "OK"
     assert status(answers["administrative_penalty"]) == "MALFORMED"
-    path = {"chongqing": "BODY/XZCF/CF[1]/", "sichuan": "ent-operate/administrative-punishments.list[0]"}
+    path = {
+        "chongqing": "BODY/XZCF/CF[1]/",
+        "sichuan": "ent-operate/administrative-punishments.list[0]",
+        "example": "administrative_penalty[0].",
+    }
     assert answers["administrative_penalty"].detail.startswith(path[stage.platform_id])
 
 

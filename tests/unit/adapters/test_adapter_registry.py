@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.kit.config import PlatformConfig
 from adapters.kit.protocol import PlatformLicence
-from adapters.registry import AdapterNotLoadedError, PlatformConfig, load, load_one
+from adapters.registry import AdapterNotLoadedError, load, load_one
 from core.clock import SystemClock
 from standards.catalogue import Standard, load_standard
 from tests.platform_stage import ChongqingStage, SichuanStage
