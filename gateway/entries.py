@@ -326,6 +326,32 @@ class Entries:
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields)
 
+    def about(
+        self,
+        kind: EntryType,
+        *,
+        ts: datetime,
+        status: tuple[str, str, str, str] | None = None,
+        obj: str | None = None,
+        by: By | None = None,
+        pseudonym: str | None = None,
+        detail_sha256: str | None = None,
+        entry_id: UUID | None = None,
+    ) -> Entry:
+        """Build an entry that is about one object, such as ERASURE or UNMASK; ``status`` is (from, to, reason, actor).
+
+        Of what people wrote it holds the digest of the sealed bytes alone.
+        """
+        number = entry_id or uuid7()
+        fields = {
+            "object": obj,
+            "requester": self._by(by),
+            "status": None if status is None else dict(zip(("from", "to", "reason", "actor"), status, strict=True)),
+            "subject_commitment": self._subject(pseudonym, number),
+            "detail_sha256": detail_sha256,
+        }
+        return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=number)
+
     def _by(self, by: By | None) -> Members | None:
         return None if by is None else self._requester(by.institution, by.operator)
 

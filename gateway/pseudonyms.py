@@ -48,6 +48,11 @@ class Pseudonyms:
             subject_commitment(key, subject.id_type, subject.identifier) for key in self._commitment_keys.values()
         )
 
+    def handles(self, subject: Subject) -> list[str]:
+        """Return every handle under which something may be kept about a subject (see :meth:`in_entry`)."""
+        views = {kid: self.commitment(subject, kid) for kid in sorted(self._commitment_keys)}
+        return [self.subject(subject), *(f"{kid}:{commitment}" for kid, commitment in views.items())]
+
     def operator(self, institution: str, staff_number: str) -> str | None:
         """Return what stands for a staff number in an entry, None where nobody acted.
 

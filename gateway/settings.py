@@ -164,6 +164,16 @@ class VaultSettings(_Section):
     backup_days: Annotated[int, Field(ge=1, le=90)] = 35
 
 
+class RetentionSettings(_Section):
+    """How long what law wants kept is kept, from the last query about a subject or the end of its credit relation.
+
+    ``years``: 5 by default (log_retention.csv: covers the five years of adverse information, disputes, and the three
+    years of 网络数据安全管理条例 Art. 12 and PIPL Art. 56, below which no setting goes).
+    """
+
+    years: Annotated[int, Field(ge=3, le=30)] = 5
+
+
 class Settings(_Section):
     """Everything a gateway is told. ``persons`` switches the personal path on, which needs licences besides."""
 
@@ -176,6 +186,7 @@ class Settings(_Section):
     ledger: LedgerSettings
     keys: KeySettings
     vault: VaultSettings
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     platforms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")], PlatformSettings] = Field(
         default_factory=dict
     )

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +24,13 @@ from consent.artefact import Vocabulary
 from consent.scope import Rulebook
 from core.clock import SystemClock
 from core.lifetime import follow_parent, stop_event
-from database import Database, check_durability, open_database
+from database import Database, Statements, check_durability, open_database
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
+from gateway.desk.unmask import Unmasking
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
 from gateway.identity.admin import Administration
@@ -46,6 +48,7 @@ from gateway.pipeline import Engine
 from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
 from gateway.reviews import Reviews
+from gateway.rights.erasures import DAYS_OF_A_YEAR, Erasures
 from gateway.server import GatewayServer, Servicers, build_server
 from gateway.services.admin import AdminServicer
 from gateway.services.compliance import ComplianceServicer
@@ -58,6 +61,7 @@ from gateway.services.subject import SubjectServicer
 from gateway.settings import LicenceSettings, Settings, load_settings, read_secret
 from gateway.store import HOT_SETTINGS
 from gateway.sweeper import Sweeper
+from gateway.vault.service import Vault
 from ledger.note import Signer
 from ledger.signer import load_signer
 from standards.catalogue import Standard, load_standard
@@ -102,17 +106,20 @@ class Worker:
     engine: Engine
     registry: Registry
     sweeper: Sweeper
+    erasures: Erasures
     server: GatewayServer
 
 
 async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready: Path) -> None:
     await worker.registry.refresh()
+    await worker.erasures.replay()
     async with asyncio.TaskGroup() as group:
         lives = [
             group.create_task(worker.registry.run()),
             group.create_task(worker.engine.admissions.run()),
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
+            group.create_task(worker.erasures.run()),
         ]
         await worker.server.start()
         # What lives now lives long: the collector need not look at it again and again.
@@ -195,6 +202,20 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         entries=entries,
         audience=settings.server.audience,
     )
+    vault = Vault(
+        pools.keys,
+        wrapping_key=_key_file(settings.vault.wrapping_key, "vault.wrapping_key"),
+        owner_key=_key(settings.keys.subject_commitment, "subject_commitment"),
+    )
+    erasures = Erasures(
+        pools.plain,
+        vault=vault,
+        pseudonyms=pseudonyms,
+        entries=entries,
+        preserved=_nothing_preserved,
+        retention=timedelta(days=DAYS_OF_A_YEAR * settings.retention.years),
+        backups=timedelta(days=settings.vault.backup_days),
+    )
     server = _server(
         settings,
         pools,
@@ -205,8 +226,21 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         pseudonyms=pseudonyms,
         signer=signer,
         adapters=adapters,
+        vault=vault,
+        erasures=erasures,
     )
-    return Worker(engine=engine, registry=registry, sweeper=Sweeper(pools.hot, entries=entries), server=server)
+    return Worker(
+        engine=engine,
+        registry=registry,
+        sweeper=Sweeper(pools.hot, entries=entries),
+        erasures=erasures,
+        server=server,
+    )
+
+
+async def _nothing_preserved(_db: Statements, _pseudonym: str) -> bool:
+    """Answer for preservation, which no RPC of this release places."""
+    return False
 
 
 def _server(
@@ -220,6 +254,8 @@ def _server(
     pseudonyms: Pseudonyms,
     signer: Signer,
     adapters: Mapping[str, Adapter],
+    vault: Vault,
+    erasures: Erasures,
 ) -> GatewayServer:
     edge_settings = settings.server
     authenticator = Authenticator(
@@ -238,9 +274,10 @@ def _server(
         clock=engine.clock,
         denied=lambda caller, refused: engine.admissions.deny(caller, None, refused),
     )
+    names = NameSeal(_key(settings.keys.name_seal, "name_seal"))
     administration = Administration(
         origin=settings.ledger.origin,
-        seal=NameSeal(_key(settings.keys.name_seal, "name_seal")),
+        seal=names,
         operator_key=_key(settings.keys.operator_commitment, "operator_commitment"),
     )
     standard, clock = engine.standard, engine.clock
@@ -248,6 +285,7 @@ def _server(
     subjects = SubjectHolds(pools.plain, pseudonyms=pseudonyms, entries=entries)
     holds = Holds(pools.plain, subjects=subjects, pseudonyms=pseudonyms, entries=entries)
     reviews = Reviews(pools.plain, entries=entries)
+    unmasking = Unmasking(pools.plain, vault=vault, names=names, pseudonyms=pseudonyms, entries=entries)
     # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
     servicers = Servicers(
         credit=CreditServicer(  # type: ignore[abstract]
@@ -256,10 +294,16 @@ def _server(
         consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
         subject=SubjectServicer(  # type: ignore[abstract]
-            holds=holds, pseudonyms=pseudonyms, standard=standard, clock=clock
+            holds=holds, erasures=erasures, pseudonyms=pseudonyms, standard=standard, clock=clock
         ),
         compliance=ComplianceServicer(  # type: ignore[abstract]
-            db=pools.plain, holds=holds, reviews=reviews, standard=standard, clock=clock
+            db=pools.plain,
+            holds=holds,
+            reviews=reviews,
+            erasures=erasures,
+            unmasking=unmasking,
+            standard=standard,
+            clock=clock,
         ),
         ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
@@ -279,8 +323,12 @@ def _pseudonyms(settings: Settings) -> Pseudonyms:
 
 
 def _key(path: Path, name: str) -> bytes:
-    """Read a symmetric key: 32 bytes as 64 hex digits."""
-    return bytes.fromhex(read_secret(path, setting=f"keys.{name}").decode())
+    """Read a symmetric key of ``[keys]``: 32 bytes as 64 hex digits."""
+    return _key_file(path, f"keys.{name}")
+
+
+def _key_file(path: Path, setting: str) -> bytes:
+    return bytes.fromhex(read_secret(path, setting=setting).decode())
 
 
 def _operator(settings: Settings) -> GatewayOperator:

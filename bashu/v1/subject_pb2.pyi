@@ -603,7 +603,7 @@ class Erasure(_message.Message):
 
     ERASURE_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    SUBJECT_DISPLAY_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
     REQUESTED_AT_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
     ERASED_AT_FIELD_NUMBER: _builtins.int
@@ -614,8 +614,8 @@ class Erasure(_message.Message):
     """Id."""
     state: Global___ErasureState.ValueType
     """State."""
-    subject_display: _builtins.str
-    """Subject, masked; officers alone see it."""
+    entry_id: _builtins.str
+    """Ledger entry of the request, by which an officer may unmask what the subject wrote."""
     decided_by: _builtins.str
     """RETENTION_OVER or TWO_OFFICERS."""
     backups_lapse_on: _builtins.str
@@ -639,7 +639,7 @@ class Erasure(_message.Message):
         *,
         erasure_id: _builtins.str = ...,
         state: Global___ErasureState.ValueType = ...,
-        subject_display: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
         requested_at: _timestamp_pb2.Timestamp | None = ...,
         due_at: _timestamp_pb2.Timestamp | None = ...,
         erased_at: _timestamp_pb2.Timestamp | None = ...,
@@ -649,7 +649,7 @@ class Erasure(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "erased_at", b"erased_at", "requested_at", b"requested_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backups_lapse_on", b"backups_lapse_on", "decided_by", b"decided_by", "due_at", b"due_at", "erased_at", b"erased_at", "erasure_id", b"erasure_id", "preserved", b"preserved", "requested_at", b"requested_at", "state", b"state", "subject_display", b"subject_display"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backups_lapse_on", b"backups_lapse_on", "decided_by", b"decided_by", "due_at", b"due_at", "entry_id", b"entry_id", "erased_at", b"erased_at", "erasure_id", b"erasure_id", "preserved", b"preserved", "requested_at", b"requested_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,22 +8,37 @@ from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
 from database import Database
 from gateway.decisions import explain
+from gateway.desk.unmask import Unmasking
 from gateway.identity.model import Role, current_caller
 from gateway.interceptors import Context
 from gateway.officers import Holds
 from gateway.question import read_subject
 from gateway.reviews import Reviews, by_caller
+from gateway.rights.erasures import Erasures
+from gateway.services.erasures import erasure_message
 from gateway.services.paging import after_id, page_size, read_id
 from gateway.validation import validate
 from standards.catalogue import Standard
 
 
 class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
-    """Holds and explanations; the other RPCs answer UNIMPLEMENTED."""
+    """Holds, explanations, erasures, unmasking; the other RPCs answer UNIMPLEMENTED."""
 
-    def __init__(self, *, db: Database, holds: Holds, reviews: Reviews, standard: Standard, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        db: Database,
+        holds: Holds,
+        reviews: Reviews,
+        erasures: Erasures,
+        unmasking: Unmasking,
+        standard: Standard,
+        clock: Clock,
+    ) -> None:
         self._db = db
         self._holds = holds
+        self._erasures = erasures
+        self._unmasking = unmasking
         self._reviews = reviews
         self._standard = standard
         self._clock = clock
@@ -87,6 +102,39 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             for step in explained.steps
         ]
         return compliance_pb2.ExplainDecisionResponse(steps=steps, outcome=explained.outcome)
+
+    async def ListErasures(  # noqa: N802
+        self, request: compliance_pb2.ListErasuresRequest, _context: Context
+    ) -> compliance_pb2.ListErasuresResponse:
+        """List the erasures that subjects asked for."""
+        validate(request)
+        size = page_size(request.page)
+        found = await self._erasures.page(after=after_id(request.page), limit=size + 1, with_erased=request.with_erased)
+        await self._reviews.record(current_caller(), "ListErasures", count=len(found[:size]))
+        shown = [await erasure_message(self._erasures, row) for row in found[:size]]
+        answer = compliance_pb2.ListErasuresResponse(erasures=shown)
+        answer.page.next_page_token = str(found[size - 1].erasure_id) if len(found) > size else ""
+        return answer
+
+    async def DecideErasure(  # noqa: N802
+        self, request: compliance_pb2.DecideErasureRequest, _context: Context
+    ) -> compliance_pb2.DecideErasureResponse:
+        """Propose to erase before the retention period ends, or do so as the second officer within 24 h."""
+        validate(request)
+        erasure_id = read_id(request.erasure_id, "erasure_id")
+        row = await self._erasures.decide(erasure_id, reason=request.reason, by=by_caller(current_caller()))
+        return compliance_pb2.DecideErasureResponse(erasure=await erasure_message(self._erasures, row))
+
+    async def Unmask(  # noqa: N802
+        self, request: compliance_pb2.UnmaskRequest, _context: Context
+    ) -> compliance_pb2.UnmaskResponse:
+        """Show one masked value; the entry that says who saw it, and why, is durable before."""
+        validate(request)
+        entry_id = read_id(request.entry_id, "entry_id")
+        value = await self._unmasking.unmask(
+            entry_id, request.field, reason=request.reason, by=by_caller(current_caller())
+        )
+        return compliance_pb2.UnmaskResponse(value=value)
 
 
 def _hold(record: HoldRecord) -> compliance_pb2.Hold:

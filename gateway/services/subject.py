@@ -14,15 +14,20 @@ from gateway.officers import Holds
 from gateway.pseudonyms import Pseudonyms
 from gateway.question import read_subject
 from gateway.reviews import by_caller
+from gateway.rights.erasures import Erasures, no_such_erasure
+from gateway.services.erasures import erasure_message
 from gateway.validation import validate
 from standards.catalogue import Standard
 
 
 class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
-    """Freezes and thaws a file; the other RPCs answer UNIMPLEMENTED."""
+    """Freezes and thaws a file, erases; the other RPCs answer UNIMPLEMENTED."""
 
-    def __init__(self, *, holds: Holds, pseudonyms: Pseudonyms, standard: Standard, clock: Clock) -> None:
+    def __init__(
+        self, *, holds: Holds, erasures: Erasures, pseudonyms: Pseudonyms, standard: Standard, clock: Clock
+    ) -> None:
         self._holds = holds
+        self._erasures = erasures
         self._pseudonyms = pseudonyms
         self._standard = standard
         self._clock = clock
@@ -49,6 +54,27 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
         answer = subject_pb2.ThawFileResponse()
         answer.thawed_at.FromDatetime(await self._holds.thaw(subject, by=by_caller(caller)))
         return answer
+
+    async def RequestErasure(  # noqa: N802
+        self, request: subject_pb2.RequestErasureRequest, _context: Context
+    ) -> subject_pb2.RequestErasureResponse:
+        """Restrict what is sealed about the subject, and erase it where no retention period runs."""
+        validate(request)
+        caller = current_caller()
+        subject = self._own(caller, request.subject)
+        row = await self._erasures.request(subject, reason=request.reason, by=by_caller(caller))
+        return subject_pb2.RequestErasureResponse(erasure=await erasure_message(self._erasures, row))
+
+    async def GetErasure(  # noqa: N802
+        self, request: subject_pb2.GetErasureRequest, _context: Context
+    ) -> subject_pb2.GetErasureResponse:
+        """Say where the latest erasure stands, and when the last backup that may hold its key lapses."""
+        validate(request)
+        subject = self._own(current_caller(), request.subject)
+        row = await self._erasures.latest(subject)
+        if row is None:
+            raise no_such_erasure()
+        return subject_pb2.GetErasureResponse(erasure=await erasure_message(self._erasures, row))
 
     def _own(self, caller: Caller, message: SubjectMessage) -> Subject:
         """Return the subject named, which must be the one the token speaks for, under any authority's key."""

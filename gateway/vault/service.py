@@ -78,6 +78,10 @@ class Vault:
                 Reason.LEDGER_INCONSISTENT, "a sealed detail is not as it was sealed", turn=Turn.OPERATOR
             ) from error
 
+    async def ensure(self, owners: Sequence[str]) -> list[UUID]:
+        """Return the ids of these owners' keys, made where missing: a later detail is then under a key known now."""
+        return sorted([(await self._key_of(self._owner(owner)))[0] for owner in owners])
+
     async def keys_of(self, owners: Sequence[str]) -> list[UUID]:
         """Return the ids of the keys that these owners have now."""
         return await store.living_keys(self._keys, [self._owner(owner) for owner in owners])

@@ -120,8 +120,18 @@ def services(stage):
         stage,
         {
             "Consent": ConsentServicer(consents=stage.consents, reviews=reviews),
-            "Compliance": ComplianceServicer(db=stage.db, holds=holds, reviews=reviews, standard=STANDARD, clock=clock),
-            "Subject": SubjectServicer(holds=holds, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock),
+            "Compliance": ComplianceServicer(
+                db=stage.db,
+                holds=holds,
+                reviews=reviews,
+                erasures=None,
+                unmasking=None,
+                standard=STANDARD,
+                clock=clock,
+            ),
+            "Subject": SubjectServicer(
+                holds=holds, erasures=None, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock
+            ),
             "Loan": LoanServicer(loans=stage.loans, standard=STANDARD, clock=clock),
         },
     )

@@ -1,0 +1,117 @@
+"""SQL of the subject's rights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+from database import Row, Statements
+
+_COLUMNS: Final = """erasure_id, pseudonym, key_ids, entry_id, requested_at, due_at, erased_at, decided_by,
+    backups_lapse_on, keys_destroyed_at"""
+_LATEST: Final = f"SELECT {_COLUMNS} FROM erasure WHERE pseudonym = $1 ORDER BY requested_at DESC LIMIT 1"  # noqa: S608
+_LOCK: Final = f"SELECT {_COLUMNS} FROM erasure WHERE erasure_id = $1 FOR UPDATE"  # noqa: S608
+_PAGE: Final = f"""
+SELECT {_COLUMNS} FROM erasure WHERE erasure_id > $1 AND (erased_at IS NULL OR $3) ORDER BY erasure_id LIMIT $2"""  # noqa: S608
+_DUE: Final = f"""
+SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NULL AND due_at <= (SELECT bashu_now())
+ORDER BY due_at LIMIT $1"""  # noqa: S608
+_UNDESTROYED: Final = f"""
+SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NOT NULL AND keys_destroyed_at IS NULL
+ORDER BY erasure_id LIMIT $1"""  # noqa: S608
+_INSERT: Final = """
+INSERT INTO erasure (erasure_id, pseudonym, key_ids, entry_id, requested_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)"""
+_DONE: Final = """
+UPDATE erasure SET erased_at = $2, decided_by = $3, backups_lapse_on = $4 WHERE erasure_id = $1 AND erased_at IS NULL"""
+_DESTROYED: Final = """
+UPDATE erasure SET keys_destroyed_at = bashu_now() WHERE erasure_id = $1 AND keys_destroyed_at IS NULL"""
+_RESTRICTED: Final = """
+SELECT EXISTS (SELECT 1 FROM erasure WHERE key_ids @> ARRAY[$1::uuid] AND erased_at IS NULL)"""
+_LAST_DEALING: Final = """
+SELECT greatest(
+    (SELECT max(i.admitted_at) FROM intent AS i WHERE i.pseudonym = $1),
+    (SELECT max(coalesce(l.closed_at, greatest((SELECT bashu_now()), l.due_on::timestamptz)))
+        FROM loan AS l WHERE l.pseudonym = $1),
+    (SELECT max(least(c.exp, coalesce(c.revoked_at, c.exp), coalesce(c.ended_by_loan, c.exp)))
+        FROM consent AS c WHERE c.commitment = ANY($2::text[])))"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureRow:
+    """One row of ``erasure``; RESTRICTED while ``erased_at`` is None."""
+
+    erasure_id: UUID
+    pseudonym: str
+    key_ids: tuple[UUID, ...]
+    entry_id: UUID
+    requested_at: datetime
+    due_at: datetime
+    erased_at: datetime | None = None
+    decided_by: str | None = None
+    backups_lapse_on: date | None = None
+    keys_destroyed_at: datetime | None = None
+
+
+async def latest_erasure(db: Statements, pseudonym: str) -> ErasureRow | None:
+    """Return a subject's latest erasure."""
+    row = await db.fetchrow(_LATEST, pseudonym)
+    return None if row is None else _erasure(row)
+
+
+async def lock_erasure(tx: Statements, erasure_id: UUID) -> ErasureRow | None:
+    """Lock one erasure."""
+    row = await tx.fetchrow(_LOCK, erasure_id)
+    return None if row is None else _erasure(row)
+
+
+async def erasures(db: Statements, *, after: UUID, limit: int, with_erased: bool) -> list[ErasureRow]:
+    """Return erasures with larger ids than ``after``, in order."""
+    return [_erasure(row) for row in await db.fetch(_PAGE, after, limit, with_erased)]
+
+
+async def due_erasures(db: Statements, *, limit: int) -> list[ErasureRow]:
+    """Return erasures whose retention period is over."""
+    return [_erasure(row) for row in await db.fetch(_DUE, limit)]
+
+
+async def undestroyed(db: Statements, *, limit: int) -> list[ErasureRow]:
+    """Return erasures whose entry stands and whose keys may still be there."""
+    return [_erasure(row) for row in await db.fetch(_UNDESTROYED, limit)]
+
+
+async def insert_erasure(tx: Statements, row: ErasureRow) -> None:
+    """Store a new erasure; UniqueConflict while one stands on the subject."""
+    await tx.execute(
+        _INSERT, row.erasure_id, row.pseudonym, list(row.key_ids), row.entry_id, row.requested_at, row.due_at
+    )
+
+
+async def erased(tx: Statements, erasure_id: UUID, *, at: datetime, decided_by: str, lapse_on: date) -> None:
+    """Write that an erasure is decided; its row is locked."""
+    await tx.execute(_DONE, erasure_id, at, decided_by, lapse_on)
+
+
+async def keys_destroyed(db: Statements, erasure_id: UUID) -> None:
+    """Write that the keys of a decided erasure are gone."""
+    await db.execute(_DESTROYED, erasure_id)
+
+
+async def is_restricted(db: Statements, key_id: UUID) -> bool:
+    """Tell whether what is sealed under a key waits to be erased."""
+    return bool(await db.fetchval(_RESTRICTED, key_id))
+
+
+async def last_dealing(db: Statements, pseudonym: str, commitments: Sequence[str]) -> datetime | None:
+    """Return when the last query about a subject was admitted, its last loan or its last consent ended; None: never.
+
+    An open loan ends at its due date, or now where that has passed.
+    """
+    moment: datetime | None = await db.fetchval(_LAST_DEALING, pseudonym, list(commitments))
+    return moment
+
+
+def _erasure(row: Row) -> ErasureRow:
+    return ErasureRow(**{**dict(row.items()), "key_ids": tuple(row["key_ids"])})
