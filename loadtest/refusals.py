@@ -38,11 +38,12 @@ ELSEWHERE: Final = {
     Reason.INTERNAL: "tests/integration/test_gateway_edge.py",
     Reason.LEDGER_INCONSISTENT: "tests/integration/test_ledger_end_to_end.py",
     Reason.PLATFORM_KIND_TAKEN: "tests/integration/test_platform_registration.py",
+    Reason.PRESERVED: "tests/integration/test_erasures.py",
 }
 """Reasons that have no door yet, or that no single request brings about: the test that proves each."""
 
-NOT_GIVEN: Final = frozenset({Reason.POLICY_LIMIT, Reason.PRESERVED})
-"""Reasons of the contract that nothing gives before policy table and preservation are served."""
+NOT_GIVEN: Final = frozenset({Reason.POLICY_LIMIT})
+"""Reasons of the contract that nothing gives before the policy table is served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
