@@ -37,6 +37,8 @@ PERSONAL_LICENCE: Final = "PERSONAL_CREDIT_LICENCE"
 _LONG_NUMBER: Final = re.compile(r"\d{6}")
 _MOST_DIGITS: Final = 10
 """Fewer than a telephone or identity number has, however it is broken up; a law's year, number and article fit."""
+SELF_CHECK: Final = "SELF_CHECK"
+"""The one purpose of a subject's own query, and nobody else's."""
 _NOT_YOURS: Final = "no such consent, or not given to this institution"
 
 
@@ -77,6 +79,8 @@ def check_form(ask: Ask, rules: Rulebook) -> Refusal | None:
 
 
 def _check_items_given(ask: Ask) -> Refusal | None:
+    if ask.is_self:
+        return None
     if not ask.items and ask.subject.kind is SubjectKind.PERSON:
         return _items(Reason.ITEMS_REQUIRED, "a query about a person names its items")
     if not ask.items and ask.consent_id is None:
@@ -93,7 +97,10 @@ def check_role(case: Case) -> Refusal | None:
     purpose = case.rules.purposes.get(case.ask.purpose, on=case.today)
     if purpose is None:
         return Refusal(reason=Reason.PURPOSE_MISSING, message="the purpose is not valid today", field="purpose")
-    if case.ask.institution_kind not in purpose.institution_kinds:
+    is_fitting = (
+        purpose.purpose_id == SELF_CHECK if case.ask.is_self else case.ask.institution_kind in purpose.institution_kinds
+    )
+    if not is_fitting:
         return Refusal(
             reason=Reason.ROLE_NOT_ALLOWED,
             message="this kind of institution may not ask for this purpose",
@@ -125,9 +132,12 @@ def check_artefact(case: Case) -> Refusal | None:
 
 
 def check_requester(case: Case) -> Refusal | None:
-    """6: the consent was given to the institution that asks; without one only public items of enterprises."""
+    """6: the consent was given to the institution that asks; without one only public items of enterprises.
+
+    From oneself nobody needs a consent (征信业管理条例 Art. 17).
+    """
     if case.ask.consent_id is None:
-        if case.ask.subject.kind is SubjectKind.ENTERPRISE:
+        if case.ask.is_self or case.ask.subject.kind is SubjectKind.ENTERPRISE:
             return None
         return Refusal(reason=Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, message=_NOT_YOURS, field="consent_id")
     row, artefact = case.consent, case.artefact
@@ -193,7 +203,12 @@ def _separately_consented(case: Case) -> Refusal | None:
 
 
 def _admitted(case: Case) -> Refusal | None:
-    """Each platform's operator decides which lender it admits, to which items and purposes; default deny."""
+    """Each platform's operator decides which lender it admits, to which items and purposes; default deny.
+
+    To a subject's own query law admits it (征信业管理条例 Art. 17).
+    """
+    if case.ask.is_self:
+        return None
     wanted = asked_items(case) & granted_items(case)
     for name in target_platforms(case):
         access = case.access.get(name)

@@ -211,6 +211,7 @@ class Ask:
     that are granted. ``lookback``: days before today, or first and last day, or None for what is granted.
     ``request_digest``: SHA-256 over the request without ``resend_all``, so that a repeat is the same request.
     ``deadline_s``: seconds the client gives; ``acts``: what the lender wants to do with the answer.
+    ``is_self``: the subject asks about itself, which its agent's token and mandate prove (条例 Art. 17).
     """
 
     request_id: UUID | None
@@ -234,6 +235,7 @@ class Ask:
     resend_all: bool = False
     legal_basis: str = ""
     acts: frozenset[str] = frozenset({"QUERY"})
+    is_self: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,12 +71,15 @@ def target_platforms(case: Case) -> tuple[str, ...]:
 
 
 def granted_items(case: Case) -> frozenset[str]:
-    """Return the items granted.
+    """Return the items granted; to the subject itself all that is held.
 
     Restricted ones of whoever has a person behind only where the warning was given (条例 Art. 14, R7), and never by a
     lender's own letter: which firms are a person's is in the identifier, which no artefact shows.
     """
     items = case.rules.items
+    if case.ask.is_self:
+        held = {name for platform in case.platforms.values() for name in platform.items}
+        return frozenset(name for name in held if items.is_about(name, case.ask.subject.kind))
     if case.artefact is None:
         return frozenset(
             name for name in case.ask.items if items.public_by_law(name) and items.is_about(name, case.ask.subject.kind)

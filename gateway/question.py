@@ -14,7 +14,7 @@ from consent.model import Ask
 from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
 from core.permit import Subject, SubjectKind
-from gateway.identity.model import Caller
+from gateway.identity.model import Caller, Role
 from standards.catalogue import Standard
 from standards.identifiers import IdentifierFailure, parse_citizen_id, parse_uscc
 
@@ -53,7 +53,7 @@ def read_subject(message: SubjectMessage, *, standard: Standard, today: date) ->
 def read_question(
     request: QueryCreditRequest, *, caller: Caller, standard: Standard, clock: Clock, deadline_s: float
 ) -> Ask:
-    """Turn a validated message into a question.
+    """Turn a validated message into a question; a subject's agent asks about its own subject, as its caller checked.
 
     Raises:
         BashuError: IDENTIFIER_INVALID, MALFORMED.
@@ -67,7 +67,7 @@ def read_question(
         request_id=_uuid(request.request_id, "request_id"),
         institution=caller.institution,
         institution_kind=caller.institution_kind.value,
-        operator=caller.operator,
+        operator=caller.operator or caller.actor_commitment or "",
         participant=caller.participant_id,
         subject=read_subject(request.subject, standard=standard, today=today),
         purpose=request.purpose,
@@ -84,6 +84,7 @@ def read_question(
         min_consent_revision=request.min_consent_revision,
         resend_all=request.resend_all,
         legal_basis=request.legal_basis,
+        is_self=caller.role is Role.SUBJECT_AGENT,
     )
 
 

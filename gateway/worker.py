@@ -49,6 +49,7 @@ from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
 from gateway.reviews import Reviews
 from gateway.rights.erasures import DAYS_OF_A_YEAR, Erasures
+from gateway.rights.own_report import OwnReports
 from gateway.server import GatewayServer, Servicers, build_server
 from gateway.services.admin import AdminServicer
 from gateway.services.compliance import ComplianceServicer
@@ -294,7 +295,12 @@ def _server(
         consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
         subject=SubjectServicer(  # type: ignore[abstract]
-            holds=holds, erasures=erasures, pseudonyms=pseudonyms, standard=standard, clock=clock
+            own_reports=OwnReports(pools.plain, engine=engine, pseudonyms=pseudonyms),
+            holds=holds,
+            erasures=erasures,
+            pseudonyms=pseudonyms,
+            standard=standard,
+            clock=clock,
         ),
         compliance=ComplianceServicer(  # type: ignore[abstract]
             db=pools.plain,

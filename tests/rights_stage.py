@@ -178,7 +178,7 @@ def _rights(stage, vault):
         clock=clock,
     )
     subject = SubjectServicer(
-        holds=holds, erasures=erasures, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock
+        own_reports=None, holds=holds, erasures=erasures, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock
     )
     return RightsStage(
         stage=stage,

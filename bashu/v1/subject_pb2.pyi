@@ -278,6 +278,42 @@ class RequestOwnReportResponse(_message.Message):
 Global___RequestOwnReportResponse: _TypeAlias = RequestOwnReportResponse  # noqa: Y015
 
 @_typing.final
+class RequestOwnReportResponseBytes(_message.Message):
+    """The same message on the wire with the report's bytes as sent, to check the receipt's digest over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    FREE_OF_CHARGE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Request id."""
+    report: _builtins.bytes
+    """The report."""
+    free_of_charge: _builtins.bool
+    """Whether it is one of the two free ones of the calendar year."""
+    @_builtins.property
+    def receipt(self) -> _credit_pb2.Receipt:
+        """Proof of release."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        report: _builtins.bytes = ...,
+        receipt: _credit_pb2.Receipt | None = ...,
+        free_of_charge: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_of_charge", b"free_of_charge", "receipt", b"receipt", "report", b"report", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestOwnReportResponseBytes: _TypeAlias = RequestOwnReportResponseBytes  # noqa: Y015
+
+@_typing.final
 class AddStatementRequest(_message.Message):
     """A statement."""
 

@@ -37,6 +37,11 @@ SELECT greatest(
         FROM loan AS l WHERE l.pseudonym = $1),
     (SELECT max(least(c.exp, coalesce(c.revoked_at, c.exp), coalesce(c.ended_by_loan, c.exp)))
         FROM consent AS c WHERE c.commitment = ANY($2::text[])))"""
+_OWN_REPORT: Final = "SELECT ordinal FROM own_report WHERE pseudonym = $1 AND request_id = $2"
+_NUMBER_OWN_REPORT: Final = """
+INSERT INTO own_report (pseudonym, year, ordinal, request_id, released_at)
+SELECT $1, $2, coalesce(max(ordinal), 0) + 1, $3, $4 FROM own_report WHERE pseudonym = $1 AND year = $2
+RETURNING ordinal"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +120,16 @@ async def last_dealing(db: Statements, pseudonym: str, commitments: Sequence[str
 
 def _erasure(row: Row) -> ErasureRow:
     return ErasureRow(**{**dict(row.items()), "key_ids": tuple(row["key_ids"])})
+
+
+async def number_own_report(db: Statements, pseudonym: str, *, year: int, request_id: UUID, at: datetime) -> int:
+    """Number a subject's own report within its year, and return the number; a repeat keeps its own.
+
+    Raises:
+        UniqueConflict: another took the number at the same moment.
+    """
+    number: int | None = await db.fetchval(_OWN_REPORT, pseudonym, request_id)
+    if number is None:
+        number = await db.fetchval(_NUMBER_OWN_REPORT, pseudonym, year, request_id, at)
+    assert number is not None
+    return number

@@ -110,7 +110,7 @@ def _response(answer: Answer) -> credit_pb2.QueryCreditResponseBytes:
     return credit_pb2.QueryCreditResponseBytes(
         request_id=str(permit.request_id),
         report=answer.report,
-        receipt=_receipt(answer.receipt),
+        receipt=receipt_message(answer.receipt),
         effective_scope=credit_pb2.EffectiveScope(
             data_items=scope.items,
             platform_ids=scope.platforms,
@@ -123,7 +123,8 @@ def _response(answer: Answer) -> credit_pb2.QueryCreditResponseBytes:
     )
 
 
-def _receipt(receipt: Receipt) -> credit_pb2.Receipt:
+def receipt_message(receipt: Receipt) -> credit_pb2.Receipt:
+    """Return a receipt as the contract has it."""
     promise = receipt.promise
     message = credit_pb2.Receipt(
         entry=receipt.entry,

@@ -8,29 +8,61 @@ from core.clock import SHANGHAI, Clock
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
 from core.permit import Subject
-from gateway.identity.model import Caller, current_caller
+from gateway.identity.model import Caller, current_caller, current_deadline
 from gateway.interceptors import Context
 from gateway.officers import Holds
 from gateway.pseudonyms import Pseudonyms
 from gateway.question import read_subject
 from gateway.reviews import by_caller
 from gateway.rights.erasures import Erasures, no_such_erasure
+from gateway.rights.own_report import OwnReports, refuse_unfit_mandate
+from gateway.services.credit import receipt_message
 from gateway.services.erasures import erasure_message
 from gateway.validation import validate
 from standards.catalogue import Standard
 
 
 class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
-    """Freezes and thaws a file, erases; the other RPCs answer UNIMPLEMENTED."""
+    """Own report, freeze and thaw, erasure; the other RPCs answer UNIMPLEMENTED."""
 
     def __init__(
-        self, *, holds: Holds, erasures: Erasures, pseudonyms: Pseudonyms, standard: Standard, clock: Clock
+        self,
+        *,
+        own_reports: OwnReports,
+        holds: Holds,
+        erasures: Erasures,
+        pseudonyms: Pseudonyms,
+        standard: Standard,
+        clock: Clock,
     ) -> None:
+        self._own_reports = own_reports
         self._holds = holds
         self._erasures = erasures
         self._pseudonyms = pseudonyms
         self._standard = standard
         self._clock = clock
+
+    async def RequestOwnReport(  # type: ignore[override]  # noqa: N802 - the twin has the same bytes
+        self, request: subject_pb2.RequestOwnReportRequest, _context: Context
+    ) -> subject_pb2.RequestOwnReportResponseBytes:
+        """Answer the subject's own query, by the way of every report: admission, release gate, receipt."""
+        validate(request)
+        caller = current_caller()
+        try:
+            subject = self._own(caller, request.subject)
+            refuse_unfit_mandate(subject, caller)
+        except BashuError as refused:
+            await self._own_reports.deny(caller, request, refused)
+            raise
+        own = await self._own_reports.ask(request, subject=subject, caller=caller, deadline=current_deadline())
+        if late := own.answer.too_late():
+            raise late
+        return subject_pb2.RequestOwnReportResponseBytes(
+            request_id=str(own.answer.permit.request_id),
+            report=own.answer.report,
+            receipt=receipt_message(own.answer.receipt),
+            free_of_charge=own.is_free,
+        )
 
     async def FreezeFile(  # noqa: N802 - the contract's name
         self, request: subject_pb2.FreezeFileRequest, _context: Context

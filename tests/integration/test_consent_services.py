@@ -130,7 +130,12 @@ def services(stage):
                 clock=clock,
             ),
             "Subject": SubjectServicer(
-                holds=holds, erasures=None, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock
+                own_reports=None,
+                holds=holds,
+                erasures=None,
+                pseudonyms=stage.pseudonyms,
+                standard=STANDARD,
+                clock=clock,
             ),
             "Loan": LoanServicer(loans=stage.loans, standard=STANDARD, clock=clock),
         },

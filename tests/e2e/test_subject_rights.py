@@ -1,0 +1,50 @@
+"""A subject's agent over real sockets: the own report, what others saw, what is kept, erasure."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bashu.errors import BashuCallError
+from bashu.v1 import common_pb2, subject_pb2
+from loadtest.agent import agent_profile
+from loadtest.questions import Wire, question
+from loadtest.stack import Stack
+
+SUBJECT = "91500105XXTT00018M"
+STRANGER = "91510107XXTT00122T"
+
+
+async def reason_of(call: Any) -> str:
+    with pytest.raises(BashuCallError) as refused:
+        await call
+    return refused.value.reason
+
+
+def own(code: str = SUBJECT, **fields: Any) -> subject_pb2.RequestOwnReportRequest:
+    return subject_pb2.RequestOwnReportRequest(
+        request_id=str(uuid.uuid4()), subject=question(code, "").subject, **fields
+    )
+
+
+async def test_a_subject_gets_its_own_report_with_a_receipt_twice_a_year_for_free(stack: Stack) -> None:
+    async with Wire(agent_profile(stack, SUBJECT)) as agent:
+        first, second, third = own(), own(), own()
+        answers = [await agent.call(agent.subject.RequestOwnReport, one) for one in (first, second, third, first)]
+    assert [answer.free_of_charge for answer in answers] == [True, True, False, True]
+    report = answers[0].report
+    assert report.records
+    denied = {line.data_item for line in report.platform_results if line.status == common_pb2.PLATFORM_STATUS_DENIED}
+    assert denied
+
+
+async def test_another_subjects_agent_and_an_unfit_mandate_are_refused_and_recorded(stack: Stack) -> None:
+    async with Wire(agent_profile(stack, STRANGER)) as stranger:
+        assert await reason_of(stranger.call(stranger.subject.RequestOwnReport, own())) == "SUBJECT_MISMATCH"
+    profile = agent_profile(stack, SUBJECT)
+    person = replace(profile, claims={**profile.claims, "mandate": "SELF"})
+    async with Wire(person) as agent:
+        assert await reason_of(agent.call(agent.subject.RequestOwnReport, own())) == "SUBJECT_MISMATCH"
