@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from core.permit import SubjectKind
+from standards.forbidden import names_c3_information, names_prohibited_information
 from standards.subjects import SUBJECT_KINDS
 from standards.tables import Tables, by_key
 
@@ -224,6 +225,10 @@ def _load_fields(tables: Tables) -> dict[str, list[Field]]:
         known = fields.setdefault(cells.text("item_id"), [])
         if any(field.field_id == row.field_id for field in known):
             raise cells.error("field_id", f"a field that stands once, found {row.field_id} again")
+        if any(
+            names_prohibited_information(name) or names_c3_information(name) for name in (row.field_id, row.name_zh)
+        ):
+            raise cells.error("field_id", "no information that may not be collected (rules R6, R58)")
         known.append(row)
     return fields
 

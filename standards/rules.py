@@ -8,7 +8,8 @@ from __future__ import annotations
 import calendar
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Final
 
 from google.protobuf.message import Message
@@ -31,6 +32,16 @@ LISTED_ON: Final[Mapping[str, str]] = {"serious_dishonest_list": "listed_on", "m
 PUBLICATION_MONTHS: Final[Mapping[str, int]] = {"minor": 3, "general": 12, "serious": 36}
 """R28: longest publication by severity (``dishonesty_severity_2026``)."""
 NEGATIVE_YEARS: Final = 5
+
+
+class Boundary(StrEnum):
+    """R24: the day on which five years are over. The text strictly bites the day after; the house is cautious."""
+
+    ANNIVERSARY = "anniversary"
+    DAY_AFTER = "day_after"
+
+
+BOUNDARY: Final = Boundary.ANNIVERSARY
 _MONTHS_A_YEAR: Final = 12
 
 
@@ -91,7 +102,13 @@ def is_older_than_five_years(facts: RecordFacts) -> bool:
     Cautious reading: gone on the anniversary itself. Ended on 29 February: gone on 28 February.
     """
     ended = facts.day(ENDED_ON[facts.item]) if facts.subject_kind is SubjectKind.PERSON else None
-    return ended is not None and months_later(ended, NEGATIVE_YEARS * _MONTHS_A_YEAR) <= facts.today
+    return ended is not None and deleted_from(ended) <= facts.today
+
+
+def deleted_from(ended_on: date, boundary: Boundary = BOUNDARY) -> date:
+    """Return the first day on which what ended on ``ended_on`` is no longer shown (R24)."""
+    anniversary = months_later(ended_on, NEGATIVE_YEARS * _MONTHS_A_YEAR)
+    return anniversary if boundary is Boundary.ANNIVERSARY else anniversary + timedelta(days=1)
 
 
 RULES: Final = (

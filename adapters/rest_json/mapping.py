@@ -13,6 +13,7 @@ from adapters.rest_json.places import Key
 from bashu.v1.report_pb2 import CreditRecord
 from standards.answer import record_of
 from standards.catalogue import Standard
+from standards.forbidden import names_c3_information, names_prohibited_information
 from standards.items import DataClass, DataItem
 from standards.items import Field as StandardField
 from standards.malformed import MalformedValueError
@@ -160,6 +161,10 @@ def _refuse_gaps(
 
 
 def _path(source: Source, text: str, at: tuple[Key, ...]) -> Find:
+    if names_prohibited_information(text):
+        raise source.wrong(at, f"no member of what 条例 Art. 14 forbids to collect (rule R6); found {text}")
+    if names_c3_information(text):
+        raise source.wrong(at, f"no member of what authenticates a user, C3 (rule R58); found {text}")
     try:
         return compile_path(text)
     except ValueError as error:

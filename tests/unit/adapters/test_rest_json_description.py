@@ -53,6 +53,8 @@ WRONG = {
         'legal_rep_name = "legalPerson"\nlegal_rep_id_no = "legalPersonIdNo"',
         "belongs to a natural person",
     ),
+    "a password": ('tax_kind = "taxKind"', 'tax_kind = "loginPassword"', "C3 (rule R58)"),
+    "a faith": ('tax_kind = "taxKind"', 'tax_kind = "ownerReligion"', "(rule R6)"),
     "an amount without its unit": (
         'balance = { path = "balanceFen", as = "fen" }',
         'balance = "balanceFen"',
