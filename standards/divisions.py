@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from standards.tables import Tables, Validity
@@ -39,6 +40,15 @@ class Divisions:
     def is_known_county(self, code: str) -> bool:
         """Tell whether ``code`` is a known county-level code (last two digits not 00)."""
         return not code.endswith("00") and code in self.rows
+
+    def on(self, code: str, day: date) -> Division | None:
+        """Return what a code meant on a day (R67): 500110 is 万盛区 on 2011-01-01 and 綦江区 on 2012-01-01.
+
+        An unknown first or last day never excludes one; of several that fit, the one in force comes before a retired
+        one. None: the code is in no table, or stood for nothing on that day.
+        """
+        fits = [row for row in self.rows.get(code, ()) if row.validity.covers(day)]
+        return min(fits, key=lambda row: row.is_retired, default=None)
 
     def region_of(self, code: str) -> str | None:
         """Return the region that a code belongs to today: 500000, 510000, or None for the rest of the country.

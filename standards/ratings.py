@@ -54,6 +54,14 @@ class RatingScales:
                 return Coded(value=grade.code, is_known=True)
         return Coded(value=text, is_known=False)
 
+    def grade_of(self, scale_id: str, score: Decimal) -> Grade | None:
+        """Return the grade whose band holds a score (R68): from ``score_min`` on, below ``score_max``.
+
+        None where the scale has no bands or none holds the score: a grade is never guessed.
+        """
+        banded = (grade for grade in self.grades(scale_id) if (grade.score_min, grade.score_max) != (None, None))
+        return next((grade for grade in banded if _holds(grade, score)), None)
+
     def tax_scale(self, year: int) -> str:
         """Return the scale of the tax credit level assessed for ``year``: the one in force when it is published."""
         published = date(year + 1, PUBLICATION_MONTH, 1)
@@ -77,6 +85,11 @@ def load_rating_scales(tables: Tables) -> RatingScales:
         )
         rows.setdefault(grade.scale_id, []).append(grade)
     return RatingScales(rows={scale: tuple(grades) for scale, grades in rows.items()})
+
+
+def _holds(grade: Grade, score: Decimal) -> bool:
+    is_over = grade.score_min is None or grade.score_min <= score
+    return is_over and (grade.score_max is None or score < grade.score_max)
 
 
 def _decimal(text: str) -> Decimal:
