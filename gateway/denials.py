@@ -16,6 +16,7 @@ from gateway.batcher import Batcher
 from gateway.database_time import DatabaseTime
 from gateway.entries import Attempted, Entries
 from ledger import store as ledger_store
+from ledger.access import store as access_store
 from ledger.model import Entry
 
 MOST_A_MINUTE: Final = 100
@@ -31,6 +32,14 @@ class _Minute:
     started: float
     written: int = 0
     suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refusal:
+    """A refusal to write; ``pseudonym``: the subject's, None where it was not understood."""
+
+    entry: Entry
+    pseudonym: str | None
 
 
 class DenialLimit:
@@ -69,7 +78,7 @@ class Denials:
         self._time = time
         self._clock = clock
         self._limit = DenialLimit()
-        self._batcher: Batcher[Entry, None] = Batcher(self._append)
+        self._batcher: Batcher[_Refusal, None] = Batcher(self._append)
 
     async def record(self, attempted: Attempted, error: BashuError) -> None:
         """Write the refusal, or count it; returns once it is durable.
@@ -80,7 +89,7 @@ class Denials:
         if self._limit.admits((attempted.institution, error.reason), self._clock.monotonic()):
             rule = error.metadata.get("rule", "")
             entry = self._entries.denied(attempted, error.reason, rule=rule, ts=self._time.now())
-            await self._batcher.submit(entry)
+            await self._batcher.submit(_Refusal(entry=entry, pseudonym=attempted.pseudonym))
 
     async def run(self) -> None:
         """Write what gathers, and each minute the counts; what is left when cancelled is written then."""
@@ -101,8 +110,16 @@ class Denials:
         if entries:
             await ledger_store.append(self._db, entries)
 
-    async def _append(self, entries: list[Entry]) -> Sequence[BashuError | None]:
-        await ledger_store.append(self._db, entries)
+    async def _append(self, refusals: list[_Refusal]) -> Sequence[BashuError | None]:
+        entries = [refusal.entry for refusal in refusals]
+        subjects = {refusal.entry.entry_id: refusal.pseudonym for refusal in refusals if refusal.pseudonym}
+        if not subjects:
+            await ledger_store.append(self._db, entries)
+            return [None] * len(entries)
+        async with self._db.transaction() as tx:
+            # The subject sees who was refused, too.
+            await access_store.name_denied(tx, subjects)
+            await ledger_store.append(tx, entries)
         return [None] * len(entries)
 
     async def _count(self) -> None:

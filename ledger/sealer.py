@@ -15,6 +15,8 @@ import structlog
 
 from database import Database, DatabaseUnavailable, LockLost, Transaction
 from ledger import store
+from ledger.access import store as access_store
+from ledger.access.model import listed_leaf
 from ledger.highwater import HighWater
 from ledger.merkle import TileHashes, TreeError, edge_tiles, grow, root_nodes, tiles_of
 from ledger.model import leaf_hash
@@ -126,6 +128,8 @@ class Sealer:
             changed=changed,
             search=[search_row(entry.body) for entry in entries],
         )
+        listed = (listed_leaf(index, entry.body) for index, entry in enumerate(entries, start=old.size))
+        await access_store.project(tx, [leaf for leaf in listed if leaf is not None])
         return new
 
     async def _sign(self) -> None:

@@ -32,7 +32,9 @@ _RESTRICTED: Final = """
 SELECT EXISTS (SELECT 1 FROM erasure WHERE key_ids @> ARRAY[$1::uuid] AND erased_at IS NULL)"""
 _LAST_DEALING: Final = """
 SELECT greatest(
-    (SELECT max(i.admitted_at) FROM intent AS i WHERE i.pseudonym = $1),
+    (SELECT a.at FROM ledger_access AS a WHERE a.leaf_index = (
+        SELECT max(s.leaf_index) FROM ledger_subject AS s WHERE s.pseudonym = $1)),
+    (SELECT max(i.admitted_at) FROM intent AS i WHERE i.pseudonym = $1 AND i.state = 'OPEN'),
     (SELECT max(coalesce(l.closed_at, greatest((SELECT bashu_now()), l.due_on::timestamptz)))
         FROM loan AS l WHERE l.pseudonym = $1),
     (SELECT max(least(c.exp, coalesce(c.revoked_at, c.exp), coalesce(c.ended_by_loan, c.exp)))

@@ -1,0 +1,98 @@
+"""SQL of the access list. The sealer writes it in its round, the gateway reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+from uuid import UUID
+
+from database import Row, Statements
+from ledger.access.model import Access, AccessFilter, ListedLeaf
+
+_LISTED: Final = (
+    "leaf_index", "entry_id", "type", "institution", "operator_commitment", "at", "purpose", "reason", "rule",
+    "consent_id", "request_id", "attempt", "number",
+)  # fmt: skip
+_PROJECT: Final = """
+WITH u AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+        $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::bigint[], $13::bigint[])
+    AS t (leaf_index, entry_id, type, institution, operator_commitment, at, purpose, reason, rule, consent_id,
+        request_id, attempt, number)),
+i AS MATERIALIZED (
+    SELECT request_id, institution, attempt, pseudonym, operator_commitment, purpose, targets FROM intent
+    WHERE request_id = ANY($11::uuid[])),
+d AS (DELETE FROM denied_subject WHERE entry_id = ANY($2::uuid[]) RETURNING entry_id, pseudonym),
+s AS (
+    INSERT INTO ledger_subject (pseudonym, leaf_index)
+    SELECT i.pseudonym, u.leaf_index FROM u JOIN i USING (request_id, institution, attempt)
+    UNION ALL
+    SELECT d.pseudonym, u.leaf_index FROM u JOIN d USING (entry_id)
+    ON CONFLICT DO NOTHING)
+INSERT INTO ledger_access (leaf_index, entry_id, type, institution, operator_commitment, at, purpose, data_items,
+    platform_ids, reason, rule, consent_id, request_id, attempt, number)
+SELECT u.leaf_index, u.entry_id, u.type, u.institution,
+    coalesce(nullif(i.operator_commitment, ''), u.operator_commitment), u.at, coalesce(i.purpose, u.purpose),
+    ARRAY(SELECT DISTINCT split_part(t, '/', 2) FROM unnest(i.targets) AS t ORDER BY 1),
+    ARRAY(SELECT DISTINCT split_part(t, '/', 1) FROM unnest(i.targets) AS t ORDER BY 1),
+    u.reason, u.rule, u.consent_id, u.request_id, u.attempt, u.number
+FROM u LEFT JOIN i USING (request_id, institution, attempt)
+ON CONFLICT DO NOTHING"""
+"""No evidence, so nothing here may stop a sealer: a row that is there already stays."""
+
+_COLUMNS: Final = """a.leaf_index, a.entry_id, a.type, a.institution, a.operator_commitment, a.at, a.purpose,
+    a.data_items, a.platform_ids, a.reason, a.consent_id, a.request_id, a.number"""
+_FILTERS: Final[Mapping[str, str]] = {
+    "pseudonym": "s.pseudonym = $%d::text",
+    "institution": "a.institution = $%d::text",
+    "consent_id": "a.consent_id = $%d::uuid",
+    "request_id": "a.request_id = $%d::uuid",
+    "since": "a.at >= $%d::timestamptz",
+    "before": "a.at < $%d::timestamptz",
+}
+_DENIED: Final = """
+INSERT INTO denied_subject (entry_id, pseudonym) SELECT * FROM unnest($1::uuid[], $2::text[])"""
+
+
+async def project(tx: Statements, leaves: Sequence[ListedLeaf]) -> None:
+    """List the accesses among the leaves of one round of the sealer."""
+    if leaves:
+        await tx.execute(_PROJECT, *([getattr(leaf, name) for leaf in leaves] for name in _LISTED))
+
+
+async def name_denied(tx: Statements, subjects: Mapping[UUID, str]) -> None:
+    """Keep whom refusals are about (entry id to pseudonym), in the transaction that appends them."""
+    if subjects:
+        await tx.execute(_DENIED, list(subjects), list(subjects.values()))
+
+
+async def accesses(db: Statements, wanted: AccessFilter, *, below: int | None, limit: int) -> list[Access]:
+    """Return up to ``limit`` accesses, newest first; ``below``: leaf indexes smaller than this one only."""
+    sql, values = _search(wanted, start=2)
+    if below is not None:
+        values.append(below)
+        sql += f" AND a.leaf_index < ${len(values) + 1}"
+    rows = await db.fetch(f"SELECT {_COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", limit, *values)
+    return [_access(row) for row in rows]
+
+
+async def count_accesses(db: Statements, wanted: AccessFilter) -> int:
+    """Count the accesses that have all that is wanted."""
+    sql, values = _search(wanted, start=1)
+    return int(await db.fetchval(f"SELECT count(*) {sql}", *values))
+
+
+def _search(wanted: AccessFilter, *, start: int) -> tuple[str, list[object]]:
+    """Return FROM and WHERE, and their parameters from ``$start`` on.
+
+    One statement a combination: "column = $n OR $n IS NULL" would keep every index out of a generic plan.
+    """
+    given = {name: value for name in _FILTERS if (value := getattr(wanted, name)) is not None}
+    terms = ["true", *(_FILTERS[name] % number for number, name in enumerate(given, start=start))]
+    subject = " JOIN ledger_subject AS s USING (leaf_index)" if wanted.pseudonym is not None else ""
+    return f"FROM ledger_access AS a{subject} WHERE {' AND '.join(terms)}", list(given.values())
+
+
+def _access(row: Row) -> Access:
+    named = dict(row.items())
+    return Access(**named | {name: tuple(named[name]) for name in ("data_items", "platform_ids")})
