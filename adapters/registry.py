@@ -116,6 +116,7 @@ def _rest_json(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         transport=transport_settings(config),
         standard=standard,
         clock=clock,
+        in_flight=int(config.options["in_flight"]) if "in_flight" in config.options else None,
     )
 
 

@@ -8,8 +8,13 @@ from typing import Annotated, Final
 
 import typer
 
+FAILED: Final = 1
 FAULTY: Final = 2
 EXIT_CODES: Final = "退出码 exit codes: 0 成功 done · 2 用法、设置或描述文件有误 usage, or the file is wrong"
+CHECK_CODES: Final = (
+    "退出码 exit codes: 0 全部成立 every fact that could be checked holds · 1 有不成立 a fact fails · "
+    "2 用法或设置有误 usage or settings, or the platform cannot be asked"
+)
 
 adapter_app = typer.Typer(
     no_args_is_help=True,
@@ -71,3 +76,56 @@ def schema() -> None:
     from adapters.rest_json.description import json_schema
 
     typer.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+
+
+@adapter_app.command(epilog=CHECK_CODES)
+def check(
+    platform: Annotated[str, typer.Argument(help="设置中的平台 Platform id, as in the settings.")],
+    *,
+    settings: Annotated[
+        Path, typer.Option("--settings", envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
+    ],
+    subject: Annotated[str, typer.Option(help="测试主体 CODE[=NAME] of a test firm that has data.")],
+    other: Annotated[str, typer.Option(help="另一测试主体 CODE[=NAME] of another that has data.")],
+    unknown: Annotated[str, typer.Option(help="查无主体 CODE of a valid code in no register.")],
+    artefact: Annotated[
+        list[str] | None, typer.Option(help="授权书 CODE=FILE: the signed consent of a test firm; repeat it.")
+    ] = None,
+    institution: Annotated[str, typer.Option(help="信息使用机构 The lender named to the platform.")] = "bank-test",
+    purpose: Annotated[str, typer.Option(help="用途 Purpose of the standard.")] = "PRE_LOAN_REVIEW",
+    books: Annotated[str, typer.Option(help="沙箱控制地址 Control address of the sandbox, for its books.")] = "",
+    test_environment: Annotated[
+        bool, typer.Option("--test-environment", help="确认是测试环境 Confirm that these are test subjects.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON 输出 Print JSON.")] = False,
+) -> None:
+    """对运行中的平台核对适配器契约. Runs the contract suite of adapters against a running platform's test environment.
+
+    It asks the platform really, some hundred times, behind a loopback proxy that breaks answers. No consent is decided
+    here: name test subjects of a test environment alone.
+    """
+    from gateway.adapter_check import CheckRefused, Question, run_check
+
+    if not test_environment:
+        typer.echo(
+            "请加 --test-environment：仅可用于测试环境的测试主体 for test subjects of a test environment alone",
+            err=True,
+        )
+        raise typer.Exit(FAULTY)
+    question = Question(
+        platform=platform,
+        subject=subject,
+        other=other,
+        unknown=unknown,
+        artefacts=tuple(artefact or ()),
+        institution=institution,
+        purpose=purpose,
+        books=books,
+    )
+    try:
+        found = run_check(settings, question, told=None if as_json else lambda line: typer.echo(line, err=True))
+    except CheckRefused as error:
+        typer.echo(f"无法核对 {error}", err=True)
+        raise typer.Exit(FAULTY) from None
+    typer.echo(json.dumps(found.as_json(), ensure_ascii=False) if as_json else found.as_text())
+    raise typer.Exit(FAILED if found.failed else 0)

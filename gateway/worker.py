@@ -15,8 +15,7 @@ from typing import Final
 
 import uvloop
 
-from adapters.kit.config import PlatformConfig
-from adapters.kit.protocol import Adapter, PlatformLicence
+from adapters.kit.protocol import Adapter
 from adapters.registry import load
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.common_pb2 import Licence as LicenceMessage
@@ -45,6 +44,7 @@ from gateway.logs import configure_logs
 from gateway.metrics import CallMetrics
 from gateway.officers import Holds
 from gateway.pipeline import Engine
+from gateway.platforms import platform_configs
 from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
 from gateway.reviews import Reviews
@@ -165,7 +165,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
     pseudonyms = _pseudonyms(settings)
     entries = Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms)
     registry = Registry(pools.plain, clock=clock)
-    adapters = load(_platform_configs(settings), standard=standard, clock=clock)
+    adapters = load(platform_configs(settings), standard=standard, clock=clock)
     time = DatabaseTime(clock)
     vocabulary = Vocabulary(items=standard.items, purposes=standard.purposes)
     platforms = {
@@ -355,26 +355,6 @@ def _operator(settings: Settings) -> GatewayOperator:
             )
         )
     return message
-
-
-def _platform_configs(settings: Settings) -> dict[str, PlatformConfig]:
-    return {
-        name: PlatformConfig(
-            platform_id=name,
-            adapter=platform.adapter,
-            url=platform.url,
-            region=platform.region,
-            platform_kind=platform.platform_kind,
-            name_zh=platform.name_zh,
-            name_en=platform.name_en,
-            agreement_id=platform.agreement_id,
-            pia_id=platform.pia_id,
-            licence=PlatformLicence(**platform.licence.model_dump()),
-            secrets=platform.secrets,
-            options=platform.options,
-        )
-        for name, platform in settings.platforms.items()
-    }
 
 
 def _operator_licences(settings: Settings) -> tuple[Licence, ...]:

@@ -60,8 +60,12 @@ class RestJsonAdapter:
         transport: TransportSettings,
         standard: Standard,
         clock: Clock,
+        in_flight: int | None = None,
     ) -> None:
-        """Read and compile ``file``; ``files`` are the secrets by name. Raises DescriptionError, KeyError, OSError."""
+        """Read and compile ``file``; ``files`` are the secrets by name, ``in_flight`` stands for the file's.
+
+        Raises DescriptionError, KeyError (a secret is not named), OSError, ValueError.
+        """
         self._platform = platform
         self._file = file
         self._files = files
@@ -71,11 +75,12 @@ class RestJsonAdapter:
         self._looked_at = clock.monotonic()
         source = read_description(file)
         limits = source.description.limits
+        at_once = limits.in_flight if in_flight is None else in_flight
         self._caller = Caller(
             replace(transport, max_answer_bytes=limits.max_answer_kib * 1024),
             Limits(
-                in_flight=limits.in_flight,
-                waiting=8 * limits.in_flight,
+                in_flight=at_once,
+                waiting=8 * at_once,
                 rates={LANE: Rate(per_second=limits.per_second, burst=limits.burst)},
             ),
             monotonic=clock.monotonic,
