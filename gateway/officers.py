@@ -17,11 +17,12 @@ from consent.model import ConsentFacts, HoldKind, HoldRecord, LiftProposal
 from consent.service import Change
 from core.errors import Reason
 from core.ids import uuid7
-from core.permit import Subject, SubjectKind
+from core.permit import Subject
 from database import Database, Transaction
 from gateway.consents import give_back, retrying, take_away
 from gateway.entries import By, Entries
 from gateway.holds import Placed, SubjectHolds, no_such_hold
+from gateway.masking import masked
 from gateway.pseudonyms import Pseudonyms
 from ledger import store as ledger_store
 from ledger.model import Entry
@@ -32,8 +33,6 @@ HELD_BY_OFFICER: Final = "COMPLIANCE_HOLD"
 LIFTED_BY_OFFICERS: Final = "COMPLIANCE_LIFT"
 FROZEN_BY_SUBJECT: Final = "SUBJECT_FREEZE"
 """Codes that stand in leaves; what was written stands in the record, its digest in the leaf."""
-_SOLE_PROPRIETOR: Final = "92"
-"""How codes of 个体工商户 start (GB 32100-2015)."""
 
 
 class Holds:
@@ -212,17 +211,6 @@ def is_second(first: LiftProposal, by: By, now: datetime) -> bool:
     """Tell whether ``by`` seconds a wish: another participant, another staff number, within 24 h."""
     is_other = first.participant != by.participant and first.operator != by.operator
     return is_other and now - first.at <= PROPOSAL_LASTS
-
-
-def masked(subject: Subject) -> str:
-    """Return how reviewers see a subject (JR/T 0171-2020, annex A): a company's code is public.
-
-    A code 92… is a sole proprietor's, so a person's: its middle is hidden; of a citizen id all but both ends.
-    """
-    code = subject.identifier
-    if subject.kind is SubjectKind.PERSON:
-        return code[:1] + "*" * (len(code) - 2) + code[-1:]
-    return code[:8] + "*" * (len(code) - 12) + code[-4:] if code.startswith(_SOLE_PROPRIETOR) else code
 
 
 async def _close(tx: Transaction, hold_id: UUID, *, by: By, reason: str, at: datetime) -> None:

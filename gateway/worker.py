@@ -24,6 +24,7 @@ from consent.scope import Rulebook
 from core.clock import SystemClock
 from core.lifetime import follow_parent, stop_event
 from database import Database, Statements, check_durability, open_database
+from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.consents import Consents
@@ -49,6 +50,7 @@ from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
 from gateway.reviews import Reviews
 from gateway.rights.erasures import DAYS_OF_A_YEAR, Erasures
+from gateway.rights.mine import Mine
 from gateway.rights.own_report import OwnReports
 from gateway.server import GatewayServer, Servicers, build_server
 from gateway.services.admin import AdminServicer
@@ -286,6 +288,7 @@ def _server(
     subjects = SubjectHolds(pools.plain, pseudonyms=pseudonyms, entries=entries)
     holds = Holds(pools.plain, subjects=subjects, pseudonyms=pseudonyms, entries=entries)
     reviews = Reviews(pools.plain, entries=entries)
+    lists = AccessLists(pools.plain, registry=registry, pseudonyms=pseudonyms)
     unmasking = Unmasking(pools.plain, vault=vault, names=names, pseudonyms=pseudonyms, entries=entries)
     # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
     servicers = Servicers(
@@ -295,6 +298,9 @@ def _server(
         consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
         subject=SubjectServicer(  # type: ignore[abstract]
+            db=pools.plain,
+            lists=lists,
+            mine=Mine(pools.plain, lists=lists, vault=vault, pseudonyms=pseudonyms, entries=entries),
             own_reports=OwnReports(pools.plain, engine=engine, pseudonyms=pseudonyms),
             holds=holds,
             erasures=erasures,

@@ -13,6 +13,7 @@ from core.clock import SystemClock
 from core.commitments import subject_commitment
 from core.errors import BashuError
 from database import open_database
+from gateway.accesses import AccessLists
 from gateway.desk.unmask import Unmasking
 from gateway.identity import store as identity_store
 from gateway.identity.admin import Actor, Administration
@@ -32,6 +33,7 @@ from gateway.identity.sealing import NameSeal
 from gateway.officers import Holds
 from gateway.reviews import Reviews
 from gateway.rights.erasures import Erasures
+from gateway.rights.mine import Mine
 from gateway.services.compliance import ComplianceServicer
 from gateway.services.subject import SubjectServicer
 from gateway.vault.service import Vault
@@ -168,6 +170,7 @@ def _rights(stage, vault):
     holds = Holds(stage.db, subjects=stage.holds, **parts)
     reviews = Reviews(stage.db, entries=stage.entries)
     unmasking = Unmasking(stage.db, vault=vault, names=NameSeal(bytes(32)), **parts)
+    lists = AccessLists(stage.db, registry=stage.registry, pseudonyms=stage.pseudonyms)
     compliance = ComplianceServicer(
         db=stage.db,
         holds=holds,
@@ -178,7 +181,15 @@ def _rights(stage, vault):
         clock=clock,
     )
     subject = SubjectServicer(
-        own_reports=None, holds=holds, erasures=erasures, pseudonyms=stage.pseudonyms, standard=STANDARD, clock=clock
+        own_reports=None,
+        db=stage.db,
+        lists=lists,
+        mine=Mine(stage.db, lists=lists, vault=vault, **parts),
+        holds=holds,
+        erasures=erasures,
+        pseudonyms=stage.pseudonyms,
+        standard=STANDARD,
+        clock=clock,
     )
     return RightsStage(
         stage=stage,

@@ -95,6 +95,8 @@ class Access(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CONSENT_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     """Ledger entry of the release or refusal."""
     institution: _builtins.str
@@ -109,6 +111,10 @@ class Access(_message.Message):
     """Reason of a refusal."""
     consent_id: _builtins.str
     """Consent."""
+    request_id: _builtins.str
+    """Request; empty where the caller named none."""
+    count: _builtins.int
+    """Over 1 where refusals were too many to be written one by one."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When, UTC."""
@@ -134,10 +140,12 @@ class Access(_message.Message):
         outcome: _builtins.str = ...,
         reason: _builtins.str = ...,
         consent_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "consent_id", b"consent_id", "data_items", b"data_items", "entry_id", b"entry_id", "institution", b"institution", "operator", b"operator", "outcome", b"outcome", "platform_ids", b"platform_ids", "purpose", b"purpose", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "consent_id", b"consent_id", "count", b"count", "data_items", b"data_items", "entry_id", b"entry_id", "institution", b"institution", "operator", b"operator", "outcome", b"outcome", "platform_ids", b"platform_ids", "purpose", b"purpose", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,6 +160,7 @@ class ListAccessesRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     FROM_DAY_FIELD_NUMBER: _builtins.int
     TO_DAY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     from_day: _builtins.str
     """First day, or empty."""
     to_day: _builtins.str
@@ -160,16 +169,21 @@ class ListAccessesRequest(_message.Message):
     def page(self) -> _common_pb2.PageRequest:
         """Page."""
 
+    @_builtins.property
+    def subject(self) -> _common_pb2.Subject:
+        """The subject; must be the one of the token. Unset: only what stands under its consents can be found."""
+
     def __init__(
         self,
         *,
         page: _common_pb2.PageRequest | None = ...,
         from_day: _builtins.str = ...,
         to_day: _builtins.str = ...,
+        subject: _common_pb2.Subject | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_day", b"from_day", "page", b"page", "to_day", b"to_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_day", b"from_day", "page", b"page", "subject", b"subject", "to_day", b"to_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -183,6 +197,9 @@ class ListAccessesResponse(_message.Message):
 
     ACCESSES_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    UNDER_CONSENTS_ONLY_FIELD_NUMBER: _builtins.int
+    under_consents_only: _builtins.bool
+    """True where the request named no subject: queries without a consent, and refusals of them, are not in the list."""
     @_builtins.property
     def accesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Access]:
         """Accesses, newest first."""
@@ -196,10 +213,11 @@ class ListAccessesResponse(_message.Message):
         *,
         accesses: _abc.Iterable[Global___Access] | None = ...,
         page: _common_pb2.PageResponse | None = ...,
+        under_consents_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "page", b"page", "under_consents_only", b"under_consents_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

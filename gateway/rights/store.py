@@ -44,6 +44,18 @@ _NUMBER_OWN_REPORT: Final = """
 INSERT INTO own_report (pseudonym, year, ordinal, request_id, released_at)
 SELECT $1, $2, coalesce(max(ordinal), 0) + 1, $3, $4 FROM own_report WHERE pseudonym = $1 AND year = $2
 RETURNING ordinal"""
+_KEPT: Final = {
+    "loan": """
+SELECT institution, loan_reference, application_reference, opened_on, due_on, registered_at, closed_at, close_reason
+FROM loan WHERE pseudonym = $1 ORDER BY registered_at, institution, loan_reference""",
+    "hold": """
+SELECT hold_id, kind AS hold_kind, placed_at, lifted_at FROM hold_record WHERE pseudonym = $1 ORDER BY hold_id""",
+    "own_report": """
+SELECT request_id, year, ordinal, released_at FROM own_report WHERE pseudonym = $1 ORDER BY year, ordinal""",
+    "erasure": """
+SELECT erasure_id, requested_at, due_at, erased_at, decided_by, backups_lapse_on FROM erasure
+WHERE pseudonym = $1 ORDER BY requested_at""",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +147,8 @@ async def number_own_report(db: Statements, pseudonym: str, *, year: int, reques
         number = await db.fetchval(_NUMBER_OWN_REPORT, pseudonym, year, request_id, at)
     assert number is not None
     return number
+
+
+async def kept_about(db: Statements, pseudonym: str) -> list[tuple[str, Sequence[Row]]]:
+    """Return the rows kept under a subject's pseudonym, by what they are; officers and staff are not among them."""
+    return [(kind, await db.fetch(sql, pseudonym)) for kind, sql in _KEPT.items()]

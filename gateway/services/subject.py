@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from bashu.v1 import subject_pb2, subject_pb2_grpc
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from bashu.v1 import common_pb2, subject_pb2, subject_pb2_grpc
 from bashu.v1.common_pb2 import Subject as SubjectMessage
+from consent import store as consent_store
 from core.clock import SHANGHAI, Clock
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
 from core.permit import Subject
+from database import Database
+from gateway.accesses import AccessLists, days
 from gateway.identity.model import Caller, current_caller, current_deadline
 from gateway.interceptors import Context
 from gateway.officers import Holds
@@ -15,32 +21,71 @@ from gateway.pseudonyms import Pseudonyms
 from gateway.question import read_subject
 from gateway.reviews import by_caller
 from gateway.rights.erasures import Erasures, no_such_erasure
+from gateway.rights.mine import Mine
 from gateway.rights.own_report import OwnReports, refuse_unfit_mandate
+from gateway.services.accesses import access_message
 from gateway.services.credit import receipt_message
 from gateway.services.erasures import erasure_message
+from gateway.services.paging import page_size
 from gateway.validation import validate
+from ledger.access.model import AccessFilter
 from standards.catalogue import Standard
 
 
 class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
-    """Own report, freeze and thaw, erasure; the other RPCs answer UNIMPLEMENTED."""
+    """Everything but statements and disputes, which answer UNIMPLEMENTED."""
 
     def __init__(
         self,
         *,
+        db: Database,
+        lists: AccessLists,
         own_reports: OwnReports,
+        mine: Mine,
         holds: Holds,
         erasures: Erasures,
         pseudonyms: Pseudonyms,
         standard: Standard,
         clock: Clock,
     ) -> None:
+        self._db = db
+        self._lists = lists
         self._own_reports = own_reports
+        self._mine = mine
         self._holds = holds
         self._erasures = erasures
         self._pseudonyms = pseudonyms
         self._standard = standard
         self._clock = clock
+
+    async def ListAccesses(  # noqa: N802 - the contract's name
+        self, request: subject_pb2.ListAccessesRequest, _context: Context
+    ) -> subject_pb2.ListAccessesResponse:
+        """List who asked, when, what for, with what outcome; staff masked, the newest first."""
+        validate(request)
+        caller = current_caller()
+        wanted = AccessFilter(**days(request.from_day, request.to_day))
+        if request.HasField("subject"):
+            wanted = replace(wanted, pseudonym=self._pseudonyms.subject(self._own(caller, request.subject)))
+        else:
+            ids = await consent_store.ids_of_subject(self._db, [caller.subject_commitment or ""])
+            wanted = replace(wanted, consent_ids=tuple(ids))
+        page = await self._lists.page(wanted, token=request.page.page_token, size=page_size(request.page))
+        return subject_pb2.ListAccessesResponse(
+            accesses=[access_message(shown) for shown in page.accesses],
+            page=common_pb2.PageResponse(next_page_token=page.next_token),
+            under_consents_only=not request.HasField("subject"),
+        )
+
+    async def ExportMine(  # noqa: N802
+        self, request: subject_pb2.ExportMineRequest, _context: Context
+    ) -> AsyncIterator[subject_pb2.ExportMineResponse]:
+        """Stream everything the gateway keeps about the subject; the EXPORT entry is durable before the first line."""
+        validate(request)
+        caller = current_caller()
+        subject = self._own(caller, request.subject)
+        async for line in self._mine.lines(subject, by=by_caller(caller)):
+            yield subject_pb2.ExportMineResponse(line=line)
 
     async def RequestOwnReport(  # type: ignore[override]  # noqa: N802 - the twin has the same bytes
         self, request: subject_pb2.RequestOwnReportRequest, _context: Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -23,6 +23,8 @@ WHERE key_id = ANY($1::uuid[]) AND destroyed_at IS NULL RETURNING key_id"""
 
 _ADD_DETAIL: Final = "INSERT INTO sealed_detail (entry_id, kind, key_id, sealed) VALUES ($1, $2, $3, $4)"
 _DETAILS: Final = "SELECT entry_id, kind, key_id, sealed FROM sealed_detail WHERE entry_id = $1 ORDER BY kind"
+_PLACES: Final = """
+SELECT entry_id, kind FROM sealed_detail WHERE key_id = ANY($1::uuid[]) ORDER BY sealed_at, entry_id, kind"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +75,11 @@ async def details(db: Statements, entry_id: UUID) -> list[Sealed]:
         Sealed(entry_id=row["entry_id"], kind=DetailKind(row["kind"]), key_id=row["key_id"], content=row["sealed"])
         for row in await db.fetch(_DETAILS, entry_id)
     ]
+
+
+async def details_of_keys(db: Statements, key_ids: Sequence[UUID]) -> AsyncIterator[Sealed]:
+    """Yield everything sealed under keys, one at a time: a detail may be large."""
+    for row in await db.fetch(_PLACES, list(key_ids)):
+        for sealed in await details(db, row["entry_id"]):
+            if sealed.kind == row["kind"]:
+                yield sealed

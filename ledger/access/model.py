@@ -93,9 +93,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessFilter:
-    """What accesses must have; ``since`` and ``before`` bound their time, half-open."""
+    """What accesses must have; ``since`` and ``before`` bound their time, half-open.
+
+    ``consent_ids``: under one of these; ``types``: of one of these; empty means any.
+    """
 
     pseudonym: str | None = None
+    consent_ids: tuple[uuid.UUID, ...] | None = None
+    types: tuple[str, ...] | None = None
     institution: str | None = None
     consent_id: uuid.UUID | None = None
     request_id: uuid.UUID | None = None

@@ -44,6 +44,8 @@ _COLUMNS: Final = """a.leaf_index, a.entry_id, a.type, a.institution, a.operator
     a.data_items, a.platform_ids, a.reason, a.consent_id, a.request_id, a.number"""
 _FILTERS: Final[Mapping[str, str]] = {
     "pseudonym": "s.pseudonym = $%d::text",
+    "consent_ids": "a.consent_id = ANY($%d::uuid[])",
+    "types": "a.type = ANY($%d::text[])",
     "institution": "a.institution = $%d::text",
     "consent_id": "a.consent_id = $%d::uuid",
     "request_id": "a.request_id = $%d::uuid",
@@ -90,7 +92,8 @@ def _search(wanted: AccessFilter, *, start: int) -> tuple[str, list[object]]:
     given = {name: value for name in _FILTERS if (value := getattr(wanted, name)) is not None}
     terms = ["true", *(_FILTERS[name] % number for number, name in enumerate(given, start=start))]
     subject = " JOIN ledger_subject AS s USING (leaf_index)" if wanted.pseudonym is not None else ""
-    return f"FROM ledger_access AS a{subject} WHERE {' AND '.join(terms)}", list(given.values())
+    values = [list(value) if isinstance(value, tuple) else value for value in given.values()]
+    return f"FROM ledger_access AS a{subject} WHERE {' AND '.join(terms)}", values
 
 
 def _access(row: Row) -> Access:

@@ -130,6 +130,9 @@ def services(stage):
                 clock=clock,
             ),
             "Subject": SubjectServicer(
+                db=stage.db,
+                lists=None,
+                mine=None,
                 own_reports=None,
                 holds=holds,
                 erasures=None,
