@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from adapters.scaffold import Kind, ScaffoldRefused, scaffold
+
 FAILED: Final = 1
 FAULTY: Final = 2
 EXIT_CODES: Final = "退出码 exit codes: 0 成功 done · 2 用法、设置或描述文件有误 usage, or the file is wrong"
@@ -41,6 +43,25 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="JSON 输出 P
         return
     for row in rows:
         typer.echo(f"{row['name']:<16} {row['from']:<24} {row['builder']}".rstrip())
+
+
+@adapter_app.command(epilog=EXIT_CODES)
+def new(
+    name: Annotated[str, typer.Argument(help="名称 Name, a-z, 0-9 and _.")],
+    *,
+    kind: Annotated[Kind, typer.Option(help="file：只用一个文件 a description; python：程序包 a package.")] = Kind.FILE,
+    folder: Annotated[Path | None, typer.Option(help="目录 Folder to make; default NAME-adapter.")] = None,
+) -> None:
+    """新建适配器：可运行的实例、模拟平台、样例与测试. A working adapter with simulator, golden files and tests."""
+    target = folder or Path(f"{name}-adapter")
+    try:
+        written = scaffold(name, target, kind)
+    except (ScaffoldRefused, OSError) as error:
+        typer.echo(f"未新建 Not made: {error}", err=True)
+        raise typer.Exit(FAULTY) from None
+    for file in written:
+        typer.echo(file)
+    typer.echo(f"下一步 next: {target / 'README.md'}")
 
 
 @adapter_app.command(epilog=EXIT_CODES)
