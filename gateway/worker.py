@@ -30,6 +30,10 @@ from gateway.artefacts import Artefacts
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
+from gateway.desk.anomalies import Anomalies, load_rules
+from gateway.desk.desk import Desk
+from gateway.desk.reports import Reports
+from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
@@ -314,6 +318,13 @@ def _server(
             reviews=reviews,
             erasures=erasures,
             unmasking=unmasking,
+            desk=Desk(
+                reports=Reports(
+                    pools.plain, lists=lists, reviews=reviews, vault=vault, pseudonyms=pseudonyms, entries=entries
+                ),
+                sampling=Sampling(pools.plain, lists=lists, vault=vault, entries=entries),
+                anomalies=Anomalies(pools.plain, lists=lists, rules=load_rules()),
+            ),
             standard=standard,
             clock=clock,
         ),

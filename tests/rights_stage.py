@@ -14,6 +14,10 @@ from core.commitments import subject_commitment
 from core.errors import BashuError
 from database import open_database
 from gateway.accesses import AccessLists
+from gateway.desk.anomalies import Anomalies, load_rules
+from gateway.desk.desk import Desk
+from gateway.desk.reports import Reports
+from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
 from gateway.identity import store as identity_store
 from gateway.identity.admin import Actor, Administration
@@ -149,16 +153,20 @@ async def register_staff(stage, institution="bank-cq", number="op-1"):
 
 
 @asynccontextmanager
-async def open_rights(fresh_database, fresh_keys, folder):
+async def open_rights(fresh_database, fresh_keys, folder, *, rules=None):
     async with open_stage(fresh_database, folder) as stage:
         keys = await open_database(fresh_keys.dsn("bashu_keeper"), max_size=4)
         try:
-            yield _rights(stage, Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real"))
+            yield _rights(
+                stage,
+                Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real"),
+                rules or load_rules(),
+            )
         finally:
             await keys.close()
 
 
-def _rights(stage, vault):
+def _rights(stage, vault, rules):
     clock = SystemClock()
     preserved = set()
 
@@ -177,6 +185,11 @@ def _rights(stage, vault):
         reviews=reviews,
         erasures=erasures,
         unmasking=unmasking,
+        desk=Desk(
+            reports=Reports(stage.db, lists=lists, reviews=reviews, vault=vault, **parts),
+            sampling=Sampling(stage.db, lists=lists, vault=vault, entries=stage.entries),
+            anomalies=Anomalies(stage.db, lists=lists, rules=rules),
+        ),
         standard=STANDARD,
         clock=clock,
     )

@@ -341,6 +341,9 @@ class ReportSubjectResponse(_message.Message):
 
     ACCESSES_FIELD_NUMBER: _builtins.int
     CONSENT_IDS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """More accesses than are listed here: the newest 500."""
     @_builtins.property
     def accesses(self) -> _containers.RepeatedCompositeFieldContainer[_subject_pb2.Access]:
         """Accesses."""
@@ -354,10 +357,11 @@ class ReportSubjectResponse(_message.Message):
         *,
         accesses: _abc.Iterable[_subject_pb2.Access] | None = ...,
         consent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "consent_ids", b"consent_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "consent_ids", b"consent_ids", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

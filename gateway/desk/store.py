@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from database import Statements
+from ledger.access.model import Access
+from ledger.access.store import COLUMNS, access_from_row
 
 _LOCK_WISH: Final = """
 SELECT participant, operator, wished_at FROM officer_wish WHERE action = $1 AND object = $2 FOR UPDATE"""
@@ -16,6 +20,75 @@ INSERT INTO officer_wish (action, object, participant, operator, wished_at) VALU
 ON CONFLICT (action, object) DO UPDATE
 SET participant = EXCLUDED.participant, operator = EXCLUDED.operator, wished_at = EXCLUDED.wished_at"""
 _STAFF_NAMES: Final = "SELECT staff_number, sealed_name FROM staff WHERE institution = $1 ORDER BY staff_number"
+
+# Letters are what a lender's own participant signed. A leaf of theirs in the tree, or the frame could still grow.
+_FRAME: Final = """
+WITH frame AS (
+    SELECT a.entry_id, 'ACCESS' AS kind FROM ledger_access AS a
+    WHERE ($1 = '' OR a.institution = $1) AND a.at >= coalesce($2::timestamptz, '-infinity')
+        AND a.at < coalesce($3::timestamptz, 'infinity') AND a.leaf_index < $4 AND a.number = 1
+    UNION ALL
+    SELECT v.entry_id, 'LETTER' FROM consent AS c
+    JOIN participant AS p ON p.participant_id = c.authority AND p.role = 'LENDER'
+    JOIN consent_event AS v ON v.consent_id = c.consent_id AND v.revision = 1
+    JOIN ledger_entry AS e ON e.entry_id = v.entry_id
+    JOIN ledger_leaf AS l ON l.seq = e.seq AND l.leaf_index < $4
+    WHERE ($1 = '' OR c.institution = $1) AND v.at >= coalesce($2::timestamptz, '-infinity')
+        AND v.at < coalesce($3::timestamptz, 'infinity'))"""
+_FRAME_SIZE: Final = f"{_FRAME} SELECT count(*) FROM frame"  # noqa: S608 - constants of this module
+_DRAW: Final = f"""{_FRAME}
+SELECT entry_id, kind FROM frame ORDER BY sha256(convert_to($5 || ':' || entry_id::text, 'UTF8')), entry_id LIMIT $6"""  # noqa: S608
+_KEEP_SAMPLE: Final = """
+INSERT INTO review_sample (sample_id, seed, size, institution, since, before, to_index, frame_size, drawn_by, drawn_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+_KEEP_ITEMS: Final = """
+INSERT INTO review_sample_item (sample_id, entry_id, kind)
+SELECT $1, entry_id, kind FROM unnest($2::uuid[], $3::text[]) AS t (entry_id, kind)"""
+_SAMPLED: Final = f"""
+SELECT {COLUMNS} FROM review_sample_item AS i JOIN ledger_access AS a USING (entry_id)
+WHERE i.sample_id = $1 AND i.kind = 'ACCESS' ORDER BY a.leaf_index DESC"""  # noqa: S608
+_SAMPLED_LETTERS: Final = """
+SELECT i.entry_id, v.consent_id, c.institution, v.at FROM review_sample_item AS i
+JOIN consent_event AS v ON v.entry_id = i.entry_id AND v.revision = 1
+JOIN consent AS c ON c.consent_id = v.consent_id
+WHERE i.sample_id = $1 AND i.kind = 'LETTER' ORDER BY v.at, i.entry_id"""
+_VERDICT: Final = """
+UPDATE review_sample_item SET verdict = $3, verdict_entry_id = $4, decided_at = $5
+WHERE sample_id = $1 AND entry_id = $2 AND verdict IS NULL RETURNING entry_id"""
+
+_REFUSED: Final = "a.type = 'QUERY_DENIED'"
+_ASKED: Final = "a.type <> 'QUERY_DENIED'"
+_BEIJING: Final = "a.at AT TIME ZONE 'Asia/Shanghai'"
+_NIGHT: Final = f"({_ASKED} AND extract(hour FROM {_BEIJING}) NOT BETWEEN 6 AND 21)"
+_WHAT: Final = {
+    "REFUSALS_BURST": (_REFUSED, "sum(a.number)"),
+    "NIGHT_ENQUIRIES": (_NIGHT, "sum(a.number)"),
+    "ONE_OPERATOR_MANY_SUBJECTS": (_ASKED, "count(DISTINCT s.pseudonym)"),
+    "OVERWIDE_REPEATED": (f"{_REFUSED} AND a.reason IN ('SCOPE_EXCEEDED', 'RANGE_EXCEEDED')", "sum(a.number)"),
+    "PROBING": (f"{_REFUSED} AND a.reason = 'CONSENT_NOT_FOUND_OR_NOT_YOURS'", "sum(a.number)"),
+}
+"""What each kind of anomaly looks at, and how it counts."""
+_PER: Final = {"institution": "''::text", "operator": "a.operator_commitment"}
+_WINDOW: Final = {"HOUR": "hour", "DAY": "day"}
+
+
+def _count(kind: str, per: str, window: str) -> str:
+    condition, count = _WHAT[kind]
+    subject = " JOIN ledger_subject AS s USING (leaf_index)" if "pseudonym" in count else ""
+    # A night belongs to the day on which it began.
+    moment = f"({_BEIJING} - interval '6 hours')" if kind == "NIGHT_ENQUIRIES" else f"({_BEIJING})"
+    return f"""
+SELECT a.institution, {_PER[per]} AS operator, ({count})::bigint AS count, max(a.at) AS at,
+    (array_agg(a.entry_id ORDER BY a.leaf_index DESC))[1:5] AS entry_ids
+FROM ledger_access AS a{subject}
+WHERE a.at >= $1 AND {condition} AND {_PER[per]} IS NOT NULL
+GROUP BY a.institution, {_PER[per]}, date_trunc('{_WINDOW[window]}', {moment})
+HAVING {count} >= $2 ORDER BY max(a.at) DESC LIMIT $3"""  # noqa: S608 - constants of this module
+
+
+_COUNTS: Final = {
+    (kind, per, window): _count(kind, per, window) for kind in _WHAT for per in _PER for window in _WINDOW
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +119,96 @@ async def put_wish(tx: Statements, action: str, obj: str, wish: Wish) -> None:
 async def staff_names(db: Statements, institution: str) -> list[tuple[str, bytes]]:
     """Return the staff numbers of an institution with their sealed names."""
     return [(row["staff_number"], row["sealed_name"]) for row in await db.fetch(_STAFF_NAMES, institution)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What a draw is determined by; ``frame_size``: how many there were to draw from."""
+
+    sample_id: UUID
+    seed: str
+    size: int
+    institution: str
+    since: datetime | None
+    before: datetime | None
+    to_index: int
+    frame_size: int = 0
+
+    def counted(self, frame_size: int) -> Sample:
+        """Return the sample with the size of its frame."""
+        return replace(self, frame_size=frame_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A LENDER_ATTESTED consent, by its CONSENT_REGISTERED entry."""
+
+    entry_id: UUID
+    consent_id: UUID
+    institution: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How often something happened within one window; ``entry_ids`` are the latest few, the latest first."""
+
+    institution: str
+    operator: str
+    count: int
+    at: datetime
+    entry_ids: tuple[UUID, ...]
+
+
+async def draw(db: Statements, sample: Sample) -> tuple[int, list[tuple[UUID, str]]]:
+    """Return the size of the frame, and what was drawn: (entry id, ACCESS or LETTER)."""
+    frame = (sample.institution, sample.since, sample.before, sample.to_index)
+    frame_size = int(await db.fetchval(_FRAME_SIZE, *frame))
+    rows = await db.fetch(_DRAW, *frame, sample.seed, sample.size)
+    return frame_size, [(row["entry_id"], row["kind"]) for row in rows]
+
+
+async def keep_sample(
+    tx: Statements, sample: Sample, *, frame_size: int, chosen: Sequence[tuple[UUID, str]], by: str, at: datetime
+) -> None:
+    """Store a sample and what is in it."""
+    await tx.execute(
+        _KEEP_SAMPLE, sample.sample_id, sample.seed, sample.size, sample.institution, sample.since, sample.before,
+        sample.to_index, frame_size, by, at,
+    )  # fmt: skip
+    ids, kinds = [entry_id for entry_id, _ in chosen], [kind for _, kind in chosen]
+    await tx.execute(_KEEP_ITEMS, sample.sample_id, ids, kinds)
+
+
+async def accesses_of(db: Statements, sample_id: UUID) -> list[Access]:
+    """Return the accesses of a sample, the newest first."""
+    return [access_from_row(row) for row in await db.fetch(_SAMPLED, sample_id)]
+
+
+async def letters_of(db: Statements, sample_id: UUID) -> list[Letter]:
+    """Return the letters of a sample."""
+    return [Letter(**dict(row.items())) for row in await db.fetch(_SAMPLED_LETTERS, sample_id)]
+
+
+async def give_verdict(
+    tx: Statements, sample_id: UUID, entry_id: UUID, *, verdict: str, number: UUID, at: datetime
+) -> bool:
+    """Write the verdict on one item; False where it was not drawn or has one."""
+    return await tx.fetchval(_VERDICT, sample_id, entry_id, verdict, number, at) is not None
+
+
+async def counts(
+    db: Statements, kind: str, *, per: str, window: str, since: datetime, threshold: int, most: int
+) -> list[Count]:
+    """Return the windows in which an anomaly's count reached its threshold, the latest first."""
+    rows = await db.fetch(_COUNTS[kind, per, window], since, threshold, most)
+    return [
+        Count(
+            institution=row["institution"],
+            operator=row["operator"] or "",
+            count=row["count"],
+            at=row["at"],
+            entry_ids=tuple(row["entry_ids"]),
+        )
+        for row in rows
+    ]

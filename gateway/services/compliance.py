@@ -7,7 +7,9 @@ from consent.model import HoldRecord
 from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
 from database import Database
+from gateway.accesses import days
 from gateway.decisions import explain
+from gateway.desk.desk import Desk
 from gateway.desk.unmask import Unmasking
 from gateway.identity.model import Role, current_caller
 from gateway.interceptors import Context
@@ -15,14 +17,16 @@ from gateway.officers import Holds
 from gateway.question import read_subject
 from gateway.reviews import Reviews, by_caller
 from gateway.rights.erasures import Erasures
+from gateway.services.accesses import access_message, anomaly_message, institution_filter, sample_message, trace_message
 from gateway.services.erasures import erasure_message
 from gateway.services.paging import after_id, page_size, read_id
 from gateway.validation import validate
+from ledger.access.model import AccessFilter
 from standards.catalogue import Standard
 
 
 class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
-    """Holds, explanations, erasures, unmasking; the other RPCs answer UNIMPLEMENTED."""
+    """The officers' desk; RPCs not written yet answer UNIMPLEMENTED."""
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         reviews: Reviews,
         erasures: Erasures,
         unmasking: Unmasking,
+        desk: Desk,
         standard: Standard,
         clock: Clock,
     ) -> None:
@@ -39,9 +44,91 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         self._holds = holds
         self._erasures = erasures
         self._unmasking = unmasking
+        self._desk = desk
         self._reviews = reviews
         self._standard = standard
         self._clock = clock
+
+    async def SearchAccess(  # noqa: N802 - the contract's name
+        self, request: compliance_pb2.SearchAccessRequest, _context: Context
+    ) -> compliance_pb2.SearchAccessResponse:
+        """Search the access list, the newest first."""
+        validate(request)
+        wanted = AccessFilter(
+            institution=institution_filter(request.institution),
+            consent_id=read_id(request.consent_id, "consent_id") if request.consent_id else None,
+            request_id=read_id(request.request_id, "request_id") if request.request_id else None,
+            **days(request.from_day, request.to_day),
+        )
+        page = await self._desk.reports.search(
+            current_caller(), wanted, token=request.page.page_token, size=page_size(request.page)
+        )
+        return compliance_pb2.SearchAccessResponse(
+            accesses=[access_message(shown) for shown in page.accesses],
+            page=common_pb2.PageResponse(next_page_token=page.next_token),
+        )
+
+    async def TraceConsent(  # noqa: N802
+        self, request: compliance_pb2.TraceConsentRequest, _context: Context
+    ) -> compliance_pb2.TraceConsentResponse:
+        """Follow one consent from its registration to every access under it."""
+        validate(request)
+        consent_id = read_id(request.consent_id, "consent_id")
+        return trace_message(await self._desk.reports.trace(current_caller(), consent_id))
+
+    async def ReportSubject(  # noqa: N802
+        self, request: compliance_pb2.ReportSubjectRequest, _context: Context
+    ) -> compliance_pb2.ReportSubjectResponse:
+        """Show everything about one subject to the second officer who asks for it."""
+        validate(request)
+        today = self._clock.now().astimezone(SHANGHAI).date()
+        subject = read_subject(request.subject, standard=self._standard, today=today)
+        report = await self._desk.reports.subject(current_caller(), subject, reason=request.reason)
+        return compliance_pb2.ReportSubjectResponse(
+            accesses=[access_message(shown) for shown in report.accesses],
+            consent_ids=[str(consent_id) for consent_id in report.consent_ids],
+            truncated=report.is_truncated,
+        )
+
+    async def DrawSample(  # noqa: N802
+        self, request: compliance_pb2.DrawSampleRequest, _context: Context
+    ) -> compliance_pb2.DrawSampleResponse:
+        """Draw accesses and letters for review; the same seed and frame give the same sample."""
+        validate(request)
+        drawn = await self._desk.sampling.draw(
+            institution=institution_filter(request.institution) or "",
+            period=days(request.from_day, request.to_day),
+            size=request.size,
+            seed=request.seed,
+            by=by_caller(current_caller()),
+        )
+        return sample_message(drawn)
+
+    async def RecordVerdict(  # noqa: N802
+        self, request: compliance_pb2.RecordVerdictRequest, _context: Context
+    ) -> compliance_pb2.RecordVerdictResponse:
+        """Record what was found about one drawn access or letter."""
+        validate(request)
+        entry_id = await self._desk.sampling.decide(
+            read_id(request.sample_id, "sample_id"),
+            read_id(request.entry_id, "entry_id"),
+            verdict=request.verdict,
+            note=request.note,
+            by=by_caller(current_caller()),
+        )
+        return compliance_pb2.RecordVerdictResponse(entry_id=str(entry_id))
+
+    async def ListAnomalies(  # noqa: N802
+        self, request: compliance_pb2.ListAnomaliesRequest, _context: Context
+    ) -> compliance_pb2.ListAnomaliesResponse:
+        """List what looks unusual in the last 30 days, the latest first; a hint, never a finding."""
+        validate(request)
+        size = page_size(request.page)
+        found = await self._desk.anomalies.page(below=request.page.page_token, limit=size + 1)
+        await self._reviews.record(current_caller(), "ListAnomalies", count=len(found[:size]))
+        answer = compliance_pb2.ListAnomaliesResponse(anomalies=[anomaly_message(one) for one in found[:size]])
+        answer.page.next_page_token = found[size - 1].key if len(found) > size else ""
+        return answer
 
     async def PlaceHold(  # noqa: N802 - the contract's name
         self, request: compliance_pb2.PlaceHoldRequest, _context: Context

@@ -40,7 +40,7 @@ FROM u LEFT JOIN i USING (request_id, institution, attempt)
 ON CONFLICT DO NOTHING"""
 """No evidence, so nothing here may stop a sealer: a row that is there already stays."""
 
-_COLUMNS: Final = """a.leaf_index, a.entry_id, a.type, a.institution, a.operator_commitment, a.at, a.purpose,
+COLUMNS: Final = """a.leaf_index, a.entry_id, a.type, a.institution, a.operator_commitment, a.at, a.purpose,
     a.data_items, a.platform_ids, a.reason, a.consent_id, a.request_id, a.number"""
 _FILTERS: Final[Mapping[str, str]] = {
     "pseudonym": "s.pseudonym = $%d::text",
@@ -74,8 +74,8 @@ async def accesses(db: Statements, wanted: AccessFilter, *, below: int | None, l
     if below is not None:
         values.append(below)
         sql += f" AND a.leaf_index < ${len(values) + 1}"
-    rows = await db.fetch(f"SELECT {_COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", limit, *values)
-    return [_access(row) for row in rows]
+    rows = await db.fetch(f"SELECT {COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", limit, *values)
+    return [access_from_row(row) for row in rows]
 
 
 async def count_accesses(db: Statements, wanted: AccessFilter) -> int:
@@ -96,6 +96,7 @@ def _search(wanted: AccessFilter, *, start: int) -> tuple[str, list[object]]:
     return f"FROM ledger_access AS a{subject} WHERE {' AND '.join(terms)}", values
 
 
-def _access(row: Row) -> Access:
+def access_from_row(row: Row) -> Access:
+    """Turn a row with the columns :data:`COLUMNS` into a value."""
     named = dict(row.items())
     return Access(**named | {name: tuple(named[name]) for name in ("data_items", "platform_ids")})

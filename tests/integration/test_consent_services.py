@@ -126,6 +126,7 @@ def services(stage):
                 reviews=reviews,
                 erasures=None,
                 unmasking=None,
+                desk=None,
                 standard=STANDARD,
                 clock=clock,
             ),
