@@ -17,6 +17,8 @@ from bashu.v1 import (
     credit_pb2_grpc,
     ledger_pb2_grpc,
     standard_pb2_grpc,
+    subject_pb2,
+    subject_pb2_grpc,
 )
 
 _LONGEST_ANSWER: Final = 16 * 1024 * 1024  # bytes; gRPC's default of 4 MiB is under a full report with history
@@ -59,7 +61,7 @@ SERVICE_CONFIG: Final = json.dumps(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stubs:
-    """The services over one channel; ``query`` and ``query_stream`` answer with the report as the bytes sent."""
+    """The services over one channel; ``query``, ``query_stream`` and ``own_report`` give the report's bytes as sent."""
 
     channel: grpc.aio.Channel
     credit: credit_pb2_grpc.CreditServiceStub
@@ -67,6 +69,10 @@ class Stubs:
     consent: consent_pb2_grpc.ConsentServiceStub
     ledger: ledger_pb2_grpc.LedgerServiceStub
     standard: standard_pb2_grpc.StandardServiceStub
+    subject: subject_pb2_grpc.SubjectServiceStub
+    own_report: grpc.aio.UnaryUnaryMultiCallable[
+        subject_pb2.RequestOwnReportRequest, subject_pb2.RequestOwnReportResponseBytes
+    ]
     query: grpc.aio.UnaryUnaryMultiCallable[credit_pb2.QueryCreditRequest, credit_pb2.QueryCreditResponseBytes]
     query_stream: grpc.aio.StreamStreamMultiCallable[
         credit_pb2.QueryCreditRequest, credit_pb2.QueryCreditStreamResponseBytes
@@ -83,6 +89,12 @@ def open_stubs(profile: Profile, *, with_retries: bool) -> Stubs:
         consent=consent_pb2_grpc.ConsentServiceStub(channel),
         ledger=ledger_pb2_grpc.LedgerServiceStub(channel),
         standard=standard_pb2_grpc.StandardServiceStub(channel),
+        subject=subject_pb2_grpc.SubjectServiceStub(channel),
+        own_report=channel.unary_unary(
+            "/bashu.v1.SubjectService/RequestOwnReport",
+            request_serializer=subject_pb2.RequestOwnReportRequest.SerializeToString,
+            response_deserializer=subject_pb2.RequestOwnReportResponseBytes.FromString,
+        ),
         query=channel.unary_unary(
             "/bashu.v1.CreditService/QueryCredit",
             request_serializer=credit_pb2.QueryCreditRequest.SerializeToString,

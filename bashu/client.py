@@ -18,7 +18,16 @@ from bashu.bearer import TokenSource
 from bashu.channels import Stubs, open_stubs
 from bashu.errors import BashuCallError, error_of_call, error_of_status
 from bashu.profiles import Profile
-from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2, standard_pb2
+from bashu.v1 import (
+    common_pb2,
+    compliance_pb2,
+    consent_pb2,
+    credit_pb2,
+    ledger_pb2,
+    report_pb2,
+    standard_pb2,
+    subject_pb2,
+)
 from bashu.verify import Receipt, VerifiedReceipt, VerifierKey, verify_receipt
 
 CHANNELS: Final = 2
@@ -227,6 +236,41 @@ class Bashu:
             raise error_of_call(error) from error
         finally:
             call.cancel()
+
+    async def own_report(self, request: subject_pb2.RequestOwnReportRequest) -> tuple[QueryAnswer, bool]:
+        """Ask for the report on oneself as a subject's agent; also whether it is one of the year's two free ones."""
+        message = await self._call(self._unretried().own_report, request, request_id=request.request_id)
+        answer = QueryAnswer(
+            request_id=message.request_id,
+            report=report_pb2.CreditReport.FromString(message.report),
+            report_bytes=message.report,
+            receipt=message.receipt,
+            effective_scope=credit_pb2.EffectiveScope(),
+        )
+        return answer, message.free_of_charge
+
+    async def call(
+        self, rpc: Callable[[Stubs], grpc.aio.UnaryUnaryMultiCallable[_Asked, _Answer]], request: _Asked
+    ) -> _Answer:
+        """Call any unary RPC of the contract, once: ``client.call(lambda rpcs: rpcs.subject.FreezeFile, request)``."""
+        return await self._call(rpc(self._unretried()), request)
+
+    async def stream(
+        self,
+        rpc: Callable[[Stubs], grpc.aio.UnaryStreamMultiCallable[_Asked, _Answer]],
+        request: _Asked,
+        *,
+        deadline_s: float = STREAM_DEADLINE_S,
+    ) -> AsyncIterator[_Answer]:
+        """Yield the answers of any RPC that streams them, called once."""
+        answers = rpc(self._unretried())(request, timeout=deadline_s, metadata=self._metadata())
+        try:
+            async for message in answers:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise error_of_call(error) from error
+        finally:
+            answers.cancel()
 
     async def list_data_items(self) -> list[standard_pb2.DataItem]:
         """Read the dictionary of data items."""

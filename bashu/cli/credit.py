@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from bashu.cli.session import (
     AsOption,
@@ -21,6 +22,7 @@ from bashu.cli.session import (
     print_json,
     usage,
 )
+from bashu.cli.subjects import named_subject
 from bashu.cli.tables import console, facts, print_report, print_scope
 from bashu.client import DEADLINE_S, Bashu, QueryAnswer, new_request_id
 from bashu.profiles import Profile
@@ -99,7 +101,7 @@ def query(
         request.lookback.days = lookback_days
     if (subject is None) == (code is None):
         usage("one SUBJECT is needed, as the argument or with --code")
-    _name_subject(request, subject or code or "", name, person=person)
+    request.subject.CopyFrom(named_subject(subject or code or "", name, person=person))
 
     async def work(client: Bashu) -> tuple[QueryAnswer, ledger_pb2.GetInclusionProofResponse | None]:
         answer = await client.query_credit(request)
@@ -108,28 +110,15 @@ def query(
     answer, proof = call(who, work, as_json=as_json, deadline_s=deadline)
     if save_receipt is not None:
         save_evidence(save_receipt, answer, proof=proof, vkey=who.vkey)
-    verified = _verify(answer, who, as_json=as_json)
+    verified = verify_answer(answer, who, as_json=as_json)
     if as_json:
         print_json(_answer_json(answer, verified))
     else:
         _print_answer(answer, verified, save_receipt, proof)
 
 
-def _name_subject(request: credit_pb2.QueryCreditRequest, subject: str, name: str, *, person: bool) -> None:
-    # A person's number on a command line stays in the shell's history, so it may come from standard input.
-    identifier = typer.get_text_stream("stdin").readline().strip() if subject == "-" else subject
-    if not identifier:
-        usage("no subject")
-    if person:
-        request.subject.person.id_type = "citizen_id"
-        request.subject.person.id_number = identifier
-        request.subject.person.name = name
-    else:
-        request.subject.enterprise.unified_social_credit_code = identifier
-        request.subject.enterprise.name = name
-
-
-def _verify(answer: QueryAnswer, who: Profile, *, as_json: bool) -> VerifiedReceipt | None:
+def verify_answer(answer: QueryAnswer, who: Profile, *, as_json: bool) -> VerifiedReceipt | None:
+    """Check an answer's receipt with the key that the profile pins; None where it pins none."""
     if who.vkey is None:
         return None
     try:
@@ -157,6 +146,17 @@ def _print_answer(
     out = console()
     print_report(out, answer.report)
     print_scope(out, answer.request_id, answer.effective_scope)
+    print_evidence(out, answer, verified, folder, proof)
+
+
+def print_evidence(
+    out: Console,
+    answer: QueryAnswer,
+    verified: VerifiedReceipt | None,
+    folder: Path | None,
+    proof: ledger_pb2.GetInclusionProofResponse | None,
+) -> None:
+    """Print what proves an answer, and where it is kept."""
     checked = "未核验：配置中没有访问日志公钥 not verified: the profile pins no vkey"
     if verified is not None:
         checked = "已核验 verified offline"

@@ -38,6 +38,27 @@ CHECK: Final = {
     "evidence": "台账时效",
     "intent": "查询登记",
 }
+OUTCOME: Final = {
+    "RELEASE": "已提供",
+    "RELEASE_WITHHELD": "已拦下",
+    "FAILED": "未取得",
+    "ABANDONED": "超时作废",
+    "QUERY_DENIED": "已拒绝",
+}
+PURPOSE: Final = {
+    "PRE_LOAN_REVIEW": "贷前审查",
+    "IN_LOAN_OPERATION": "贷中操作",
+    "POST_LOAN_MANAGEMENT": "贷后管理",
+    "GUARANTOR_REVIEW": "担保审查",
+    "GUARANTEE_UNDERWRITING": "保前审查",
+    "GUARANTEE_MONITORING": "保后管理",
+    "RELATED_PARTY_REVIEW": "关联查询",
+    "KEY_PERSON_REVIEW": "高管等资信审查",
+    "DISPUTE_CHECK": "异议核查",
+    "SELF_CHECK": "本人查询",
+}
+ERASURE_STATE: Final = {"RESTRICTED": "限制处理", "ERASED": "已删除"}
+DECIDED_BY: Final = {"RETENTION_OVER": "保存期满", "TWO_OFFICERS": "两名合规人员"}
 CONSENT_STATE: Final = {
     "REQUESTED": "待授权",
     "DENIED": "已拒绝",

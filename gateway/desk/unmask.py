@@ -21,6 +21,7 @@ from gateway.vault.model import DetailKind
 from gateway.vault.service import Vault
 from gateway.vault.store import add_detail, details
 from ledger import store as ledger_store
+from ledger.access import store as access_store
 from ledger.model import EntryType
 
 OPERATOR: Final = "operator"
@@ -58,13 +59,17 @@ class Unmasking:
         if entry is None:
             raise _nothing("no such entry", "entry_id")
         leaf = msgspec.json.decode(entry.body)
-        value = await self._operator(leaf) if field == OPERATOR else await self._detail(entry_id, field)
+        value = await self._operator(entry_id, leaf) if field == OPERATOR else await self._detail(entry_id, field)
         await self._record(entry_id, field, reason=reason, by=by)
         return value
 
-    async def _operator(self, leaf: dict[str, Any]) -> str:
+    async def _operator(self, entry_id: UUID, leaf: dict[str, Any]) -> str:
         requester = leaf.get("requester") or {}
         institution, wanted = requester.get("institution", ""), requester.get("operator_commitment")
+        if not wanted:
+            # Closings leave it to the intent they close; the access list knows both.
+            access = await access_store.access_of_entry(self._db, entry_id)
+            wanted = access.operator_commitment if access else None
         if not wanted:
             raise _nothing("no staff number stands behind this entry", "field")
         for number, sealed in await store.staff_names(self._db, institution):

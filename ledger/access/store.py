@@ -52,6 +52,7 @@ _FILTERS: Final[Mapping[str, str]] = {
     "since": "a.at >= $%d::timestamptz",
     "before": "a.at < $%d::timestamptz",
 }
+_OF_ENTRY: Final = f"SELECT {COLUMNS} FROM ledger_access AS a WHERE a.entry_id = $1"  # noqa: S608
 _DENIED: Final = """
 INSERT INTO denied_subject (entry_id, pseudonym) SELECT * FROM unnest($1::uuid[], $2::text[])"""
 
@@ -76,6 +77,12 @@ async def accesses(db: Statements, wanted: AccessFilter, *, below: int | None, l
         sql += f" AND a.leaf_index < ${len(values) + 1}"
     rows = await db.fetch(f"SELECT {COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", limit, *values)
     return [access_from_row(row) for row in rows]
+
+
+async def access_of_entry(db: Statements, entry_id: UUID) -> Access | None:
+    """Return the access that an entry closed, or None."""
+    row = await db.fetchrow(_OF_ENTRY, entry_id)
+    return None if row is None else access_from_row(row)
 
 
 async def count_accesses(db: Statements, wanted: AccessFilter) -> int:

@@ -194,14 +194,17 @@ async def test_a_staff_number_and_name_are_unmasked_by_the_entry_they_stand_behi
     unmask = {"entry_id": intent["entry_id"], "field": "operator", "reason": "complaint 7"}
     assert (await rights.desk("Unmask", **unmask)).value == f"op-1 {STAFF_NAME}"
     (release,) = await rights.of_type("RELEASE")
-    nobody = {**unmask, "entry_id": release["entry_id"]}
+    await rights.sealed()
+    assert (await rights.desk("Unmask", **{**unmask, "entry_id": release["entry_id"]})).value == f"op-1 {STAFF_NAME}"
+    (registered,) = await rights.of_type("CONSENT_REGISTERED")
+    nobody = {**unmask, "entry_id": registered["entry_id"]}
     assert await refused(rights.desk("Unmask", **nobody)) is Reason.NOT_FOUND_OR_NOT_YOURS
     assert await refused(rights.desk("Unmask", **{**unmask, "field": "secret"})) is Reason.MALFORMED
     assert (
         await refused(rights.desk("Unmask", **{**unmask, "entry_id": str(uuid.uuid4())}))
         is Reason.NOT_FOUND_OR_NOT_YOURS
     )
-    assert len(await rights.of_type("UNMASK")) == 1
+    assert len(await rights.of_type("UNMASK")) == 2
 
 
 async def test_nothing_that_was_written_stands_in_a_table(rights, fresh_keys):
