@@ -85,7 +85,10 @@ proto: $(VENV)/.dev ## Regenerate the contract in bashu/v1
 proto-diff: proto
 	@git diff --exit-code --stat -- bashu/v1 bashu/vendor || { echo "bashu/v1 is not what proto/ says: commit the output of 'make proto'"; exit 1; }
 
-.PHONY: rules-table
+.PHONY: permutations rules-table
+permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of answers: the same report to the byte
+	@$(BIN)/python -m loadtest.permutations
+
 rules-table: $(VENV)/.runtime ## Write docs/standard/rules.md: each rule of law, where it is enforced, which test proves it
 	@$(BIN)/python -m loadtest.rules_table
 

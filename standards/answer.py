@@ -21,13 +21,17 @@ BODY: Final = "body"
 
 
 class Mark(StrEnum):
-    """Marks of a record. REPAIRED never leaves the gateway: it is the reason why a record does not (R27)."""
+    """Marks of a record. REPAIRED never leaves the gateway: it is the reason why a record does not (R27).
+
+    AS_OF_IN_FUTURE is the merge's to give: a source says that its data describe a moment that has not come.
+    """
 
     BRANCH = "BRANCH"
     DIVISION_UNKNOWN = "DIVISION_UNKNOWN"
     CODE_UNKNOWN = "CODE_UNKNOWN"
     HISTORIC = "HISTORIC"
     REPAIRED = "REPAIRED"
+    AS_OF_IN_FUTURE = "AS_OF_IN_FUTURE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

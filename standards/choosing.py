@@ -1,8 +1,10 @@
 """One record out of several claims about one fact: which value is shown, and what the others said.
 
-The order of claims is total: home region for registration facts, then latest as-of, then quality, platform, moment of
-fetching, content. Values of the first claim are shown; a field it left unset is filled from the next claim that has
-it, and says so, unless the two do not describe the same thing (another currency, scale or status).
+The order of claims is total: home region for registration facts, then latest as-of that is not in the future, then
+quality, platform, moment of fetching, content.
+
+Values of the first claim are shown; a field it left unset is filled from the next claim that has it, and says so,
+unless the two do not describe the same thing (another currency, scale or status).
 """
 
 from __future__ import annotations
@@ -73,14 +75,14 @@ def ranked(item: DataItem, claims: Sequence[Claim], home_region: str | None) -> 
     home = next((claim for claim in order if claim.region == home_region), None)
     if home is None or not item.is_registration_fact:
         return order, False
-    newest = order[0].as_of
-    if newest is not None and home.as_of is not None and newest - home.as_of > HOME_MAY_LAG:
+    newest = order[0].fresh_as_of
+    if newest is not None and home.fresh_as_of is not None and newest - home.fresh_as_of > HOME_MAY_LAG:
         return order, False
     return [home, *(claim for claim in order if claim is not home)], True
 
 
 def _rank(claim: Claim) -> tuple[timedelta, int, str, timedelta, str, bytes]:
-    age = _FAR_AHEAD - (claim.as_of or _LONG_AGO)
+    age = _FAR_AHEAD - (claim.fresh_as_of or _LONG_AGO)
     fetched = _FAR_AHEAD - (claim.fetched_at or _LONG_AGO)
     return age, claim.quality, claim.platform_id, fetched, claim.source_id, claim.content
 
@@ -158,8 +160,8 @@ def _side(claim: Claim, name: str) -> ConflictingValue:
 def _rule(owner: Claim, claims: Sequence[Claim], *, is_home_choice: bool) -> ChoiceRule:
     if is_home_choice and owner is claims[0]:
         return ChoiceRule.HOME_REGION
-    rest = [claim.as_of or _LONG_AGO for claim in claims if claim is not owner]
-    return ChoiceRule.LATEST_AS_OF if (owner.as_of or _LONG_AGO) > max(rest) else ChoiceRule.PLATFORM_ORDER
+    rest = [claim.fresh_as_of or _LONG_AGO for claim in claims if claim is not owner]
+    return ChoiceRule.LATEST_AS_OF if (owner.fresh_as_of or _LONG_AGO) > max(rest) else ChoiceRule.PLATFORM_ORDER
 
 
 def _label(
@@ -168,7 +170,10 @@ def _label(
     record.record_id = fact.record_id
     record.data_item = item.item_id
     record.source_ids[:] = list(dict.fromkeys(claim.source_id for claim in claims))
-    record.marks[:] = sorted(set(claims[0].record.marks) - {Mark.REPAIRED.value})
+    marks = set(claims[0].record.marks) - {Mark.REPAIRED.value}
+    if any(claim.as_of is not claim.fresh_as_of for claim in claims):
+        marks.add(Mark.AS_OF_IN_FUTURE.value)
+    record.marks[:] = sorted(marks)
     quality = {*claims[0].record.field_quality}
     for name, claim in filled.items():
         quality.update(entry for entry in claim.record.field_quality if entry.partition("=")[0] == name)

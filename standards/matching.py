@@ -50,12 +50,16 @@ _BRACKETS: Final = str.maketrans({"〔": "[", "〕": "]", "【": "[", "】": "]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """One record as one source reports it. ``answer`` numbers the answer that holds it, ``content`` its bytes."""
+    """One record as one source reports it. ``answer`` numbers the answer that holds it, ``content`` its bytes.
+
+    ``as_of`` is as the source says it; ``fresh_as_of`` is what decides, None where unknown or in the future.
+    """
 
     source_id: str
     platform_id: str
     region: str
     as_of: datetime | None
+    fresh_as_of: datetime | None
     fetched_at: datetime | None
     quality: Quality.ValueType
     answer: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -31,6 +31,9 @@ from standards.days import beijing_day
 from standards.matching import Claim, Fact, facts_of
 from standards.rules import RecordFacts, Rule
 
+AHEAD_AT_MOST: Final = timedelta(minutes=10)
+"""A source's as-of may be so far ahead of the gateway's clock (platforms' clocks may differ by 300 s); what is further
+ahead is in the future: shown and marked, but it does not make its source the latest."""
 THIN_BELOW: Final = Decimal("0.40")
 """Evaluation coverage under which a report is THIN."""
 DISCLAIMER: Final = (
@@ -87,7 +90,7 @@ def merge(
     )
     report.generated_at.FromDatetime(frame.generated_at)
     withheld: Counter[tuple[str, str, str, str]] = Counter()
-    claims = _claims(told, sources)
+    claims = _claims(told, sources, latest=frame.generated_at + AHEAD_AT_MOST)
     positions = {item.item_id: position for position, item in enumerate(standard.items.all())}
     for item in sorted(map(standard.items.get, claims), key=lambda item: positions[item.item_id]):
         for fact in facts_of(item, claims[item.item_id], subject_key=frame.subject_key):
@@ -136,17 +139,21 @@ def _sources(told: Sequence[_Told]) -> Mapping[bytes, tuple[str, Provenance]]:
     return named
 
 
-def _claims(told: Sequence[_Told], sources: Mapping[bytes, tuple[str, Provenance]]) -> Mapping[str, Sequence[Claim]]:
+def _claims(
+    told: Sequence[_Told], sources: Mapping[bytes, tuple[str, Provenance]], *, latest: datetime
+) -> Mapping[str, Sequence[Claim]]:
     claims: dict[str, list[Claim]] = defaultdict(list)
     for number, one in enumerate(told):
         answer = one.answer
         source_id = sources[one.source][0] if answer.records else ""
+        fresh = answer.as_of if answer.as_of is None or answer.as_of <= latest else None
         for record, content in zip(answer.records, one.contents, strict=True):
             claim = Claim(
                 source_id=source_id,
                 platform_id=answer.platform_id,
                 region=answer.region,
                 as_of=answer.as_of,
+                fresh_as_of=fresh,
                 fetched_at=answer.fetched_at,
                 quality=answer.quality,
                 answer=number,

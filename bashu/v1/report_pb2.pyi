@@ -287,7 +287,9 @@ class CreditRecord(_message.Message):
 
     @_builtins.property
     def marks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Marks: BRANCH (of a branch, not the subject itself), DIVISION_UNKNOWN, CODE_UNKNOWN, HISTORIC."""
+        """Marks: BRANCH (of a branch, not the subject itself), DIVISION_UNKNOWN, CODE_UNKNOWN, HISTORIC, AS_OF_IN_FUTURE (a
+        source's data are of a moment that has not come: shown, but never chosen for being the latest).
+        """
 
     @_builtins.property
     def field_quality(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

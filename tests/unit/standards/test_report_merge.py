@@ -94,6 +94,36 @@ def test_home_region_wins_registration_unless_more_than_thirty_days_older(home_a
     assert conflict.values[0].source_id == record.source_ids[0]
 
 
+def test_an_as_of_in_the_future_is_marked_and_makes_nobody_the_latest():
+    ahead = answer("sichuan", "enterprise_registration", registration(name="未来"), days_old=-2)
+    merged = report(
+        answer("chongqing", "enterprise_registration", registration(name="今"), days_old=9), ahead, home=None
+    )
+    [record] = merged.records
+    assert record.enterprise_registration.name == "今"
+    assert list(record.marks) == ["AS_OF_IN_FUTURE"]
+    [conflict] = merged.conflicts
+    assert conflict.rule == "LATEST_AS_OF"
+    assert conflict.values[1].as_of.ToDatetime(UTC) == NOW + timedelta(days=2)
+    [alone] = report(ahead, home=None).records
+    assert list(alone.marks) == ["AS_OF_IN_FUTURE"]
+
+
+def test_a_future_as_of_elsewhere_does_not_take_the_home_regions_word():
+    merged = report(
+        answer("sichuan", "enterprise_registration", registration(name="川"), days_old=-40),
+        answer("chongqing", "enterprise_registration", registration(name="渝"), days_old=1),
+    )
+    assert merged.records[0].enterprise_registration.name == "渝"
+    assert merged.conflicts[0].rule == "HOME_REGION"
+
+
+def test_a_clock_that_is_a_few_minutes_ahead_is_no_future():
+    early = NOW - timedelta(minutes=9)
+    merged = report(answer("sichuan", "enterprise_registration", registration(name="川"), days_old=0), now=early)
+    assert not merged.records[0].marks
+
+
 def test_without_a_home_region_the_latest_registration_wins():
     merged = report(
         answer("chongqing", "enterprise_registration", registration(name="旧"), days_old=2),
