@@ -11,7 +11,7 @@ from database.errors import (
     StatementFailed,
     UniqueConflict,
 )
-from database.migration import MigrationRefused, migrate
+from database.migration import MigrationRefused, migrate, unapplied
 
 __all__ = [
     "Database",
@@ -29,4 +29,5 @@ __all__ = [
     "check_durability",
     "migrate",
     "open_database",
+    "unapplied",
 ]

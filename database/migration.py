@@ -18,7 +18,7 @@ from typing import Any, Final
 import asyncpg
 
 from core.errors import BashuError, Reason, Turn
-from database.connection import connect_arguments
+from database.connection import Statements, connect_arguments
 from database.errors import driver_errors
 
 Progress = Callable[[str], None]
@@ -97,6 +97,16 @@ async def migrate(dsn: str, folder: Path, *, progress: Progress | None = None) -
     finally:
         # The advisory lock ends with the session.
         await connection.close(timeout=5)
+
+
+async def unapplied(db: Statements, folder: Path) -> list[str]:
+    """Return the names of the files of ``folder`` that have not run; any role may ask.
+
+    Raises:
+        MigrationRefused: the database and the files do not fit.
+    """
+    applied = {row["number"]: (row["name"], bytes(row["sha256"])) for row in await db.fetch(_APPLIED)}
+    return [file.name for file in pending_files(read_folder(folder), applied)]
 
 
 def read_folder(folder: Path) -> list[MigrationFile]:

@@ -35,6 +35,10 @@ FSCK_EXIT_CODES: Final = (
     "(or usage, settings) · 3 数据库不可用 the database is unavailable"
 )
 
+DOCTOR_EXIT_CODES: Final = (
+    "退出码 exit codes: 0 无失败 nothing FAILs (a WARN works today) · 1 有失败 a check FAILs · "
+    "2 用法或设置有误 usage or settings"
+)
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -82,13 +86,16 @@ def dev(
 @app.command(epilog=EXIT_CODES)
 def serve(settings: SettingsFile) -> None:
     """网关：若干工作进程共用一个端口. The gateway: N workers behind one port."""
+    from gateway.doctor import say_faults
     from gateway.serve import run_workers
 
     run = settings.parent / "run"
     run.mkdir(mode=0o700, exist_ok=True)
     with _spoken_errors():
         configure_logs(process="supervisor")
-        _run(run_workers(settings, load_settings(settings), run=run, say=typer.echo))
+        loaded = load_settings(settings)
+        _run(say_faults(loaded, say=typer.echo))
+        _run(run_workers(settings, loaded, run=run, say=typer.echo))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -139,6 +146,34 @@ def fsck(settings: SettingsFile) -> None:
     """检查日志：树、检查点、不变式. Checks tree, checkpoints and invariants; one line a finding."""
     with _spoken_errors():
         raise typer.Exit(_run(_fsck(load_settings(settings))))
+
+
+@app.command(epilog=DOCTOR_EXIT_CODES)
+def doctor(
+    *,
+    settings: SettingsFile,
+    platform: Annotated[list[str] | None, typer.Option(help="平台 Only this platform; repeat it.")] = None,
+    sample: Annotated[str, typer.Option(help="测试主体 CODE[=NAME]: ask about it, item by item.")] = "",
+    artefact: Annotated[list[str] | None, typer.Option(help="授权书 CODE=FILE of that subject.")] = None,
+    institution: Annotated[str, typer.Option(help="信息使用机构 The lender named to the platform.")] = "bank-test",
+    purpose: Annotated[str, typer.Option(help="用途 Purpose of the standard.")] = "PRE_LOAN_REVIEW",
+    test_environment: Annotated[
+        bool, typer.Option("--test-environment", help="确认是测试环境 Confirm that it is a test subject.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
+) -> None:
+    """体检：许可、密钥、数据库、日志、各平台链路. Proves each link; a failing line says whose turn it is."""
+    from gateway.doctor_cli import Sample, run_doctor
+
+    asked = None
+    if sample:
+        if not test_environment:
+            typer.echo("--sample 须加 --test-environment; it asks the platform really: a test subject alone", err=True)
+            raise typer.Exit(USAGE)
+        asked = Sample(subject=sample, artefacts=tuple(artefact or ()), institution=institution, purpose=purpose)
+    with _spoken_errors():
+        work = run_doctor(settings, platforms=platform, sample=asked, as_json=as_json, say=typer.echo)
+        raise typer.Exit(_run(work))
 
 
 @app.command(epilog=EXIT_CODES)

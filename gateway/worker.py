@@ -48,6 +48,7 @@ from gateway.loans import Loans
 from gateway.logs import configure_logs
 from gateway.metrics import CallMetrics
 from gateway.officers import Holds
+from gateway.operations import Operations
 from gateway.pipeline import Engine
 from gateway.platforms import platform_configs
 from gateway.pseudonyms import Pseudonyms
@@ -330,7 +331,9 @@ def _server(
         ),
         ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
-        admin=AdminServicer(db=pools.plain, administration=administration, registry=registry),  # type: ignore[abstract]
+        admin=AdminServicer(  # type: ignore[abstract]
+            db=pools.plain, administration=administration, registry=registry, operations=Operations(settings)
+        ),
     )
     return build_server(edge_settings, edge=edge, load=load, servicers=servicers)
 

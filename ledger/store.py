@@ -255,6 +255,7 @@ FRESHNESS_COLUMNS: Final = """
 """Two columns for the admission's own read: seconds, by the machine's clock, since no test may age evidence by
 shifting ``bashu_now()``."""
 
+_MACHINE_TIME: Final = "SELECT clock_timestamp()"
 _FRESHNESS: Final = f"SELECT {FRESHNESS_COLUMNS}"
 _ENTRY_COLUMNS: Final = "e.seq, e.entry_id, e.body, e.leaf_hash, e.appended_at, l.leaf_index"
 _ENTRY_BY_INDEX: Final = f"""
@@ -274,6 +275,12 @@ _PERIOD: Final[Mapping[str, str]] = {"since": "ts >= $%d::timestamptz", "before"
 _ENTRIES_AT: Final = f"""
 SELECT {_ENTRY_COLUMNS} FROM ledger_leaf l JOIN ledger_entry e ON e.seq = l.seq
 WHERE l.leaf_index = ANY($1::bigint[]) ORDER BY l.leaf_index"""  # noqa: S608
+
+
+async def machine_time(db: Statements) -> datetime:
+    """Return the clock of the database's machine, which no test shifts."""
+    now: datetime = await db.fetchval(_MACHINE_TIME)
+    return now
 
 
 async def freshness(db: Statements) -> Freshness:

@@ -135,6 +135,11 @@ def build(plan: Plan, url: str, clock: ShiftedClock) -> Adapter:
     return load_one(replace(plan.config, url=url, secrets=secrets), standard=plan.standard, clock=clock)
 
 
+def build_direct(plan: Plan, clock: ShiftedClock) -> Adapter:
+    """Build the adapter exactly as the gateway does, with no proxy between."""
+    return load_one(plan.config, standard=plan.standard, clock=clock)
+
+
 def status_of_answer(answer: ItemAnswer) -> str:
     """Return a status without its prefix."""
     return PlatformStatus.Name(answer.status).removeprefix(STATUS_PREFIX)

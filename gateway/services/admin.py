@@ -1,4 +1,4 @@
-"""AdminService: participants, keys and staff. The rest of it answers UNIMPLEMENTED for now."""
+"""AdminService: participants, keys, staff, settings and the doctor. The rest answers UNIMPLEMENTED for now."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from core.clock import SHANGHAI
 from core.errors import BashuError, Reason, Turn
 from core.ids import is_external_reference
 from database import Database
+from gateway.doctor import State
 from gateway.identity import store
 from gateway.identity.admin import Actor, Administration, NewKey, Outcome, Registration
 from gateway.identity.model import (
@@ -30,6 +31,7 @@ from gateway.identity.model import (
     current_caller,
 )
 from gateway.identity.registry import Registry
+from gateway.operations import Operations
 from gateway.validation import validate
 
 DEFAULT_PAGE: Final = 50
@@ -41,7 +43,10 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Changes the registry in one transaction a call; other workers see it within a second."""
 
-    def __init__(self, *, db: Database, administration: Administration, registry: Registry) -> None:
+    def __init__(
+        self, *, db: Database, administration: Administration, registry: Registry, operations: Operations
+    ) -> None:
+        self._operations = operations
         self._db = db
         self._administration = administration
         self._registry = registry
@@ -130,6 +135,29 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         page = admin_pb2.ListParticipantsResponse(participants=[_message(snapshot, name) for name in found[:size]])
         page.page.next_page_token = found[size - 1] if len(found) > size else ""
         return page
+
+    async def GetSettings(  # noqa: N802
+        self, request: admin_pb2.GetSettingsRequest, _context: _Context
+    ) -> admin_pb2.GetSettingsResponse:
+        """Return the settings in force; of a file only that one is named."""
+        validate(request)
+        return admin_pb2.GetSettingsResponse(settings=self._operations.shown())
+
+    async def RunDoctor(  # noqa: N802
+        self, request: admin_pb2.RunDoctorRequest, _context: _Context
+    ) -> admin_pb2.RunDoctorResponse:
+        """Check every link of this machine that needs no subject."""
+        validate(request)
+        findings = [
+            admin_pb2.DoctorFinding(
+                check=finding.check,
+                ok=finding.state is not State.FAIL,
+                text=f"{finding.state.value} {finding.zh} {finding.en}",
+                turn=finding.turn.value if finding.state in {State.WARN, State.FAIL} else "",
+            )
+            for finding in await self._operations.findings()
+        ]
+        return admin_pb2.RunDoctorResponse(findings=findings)
 
     async def _participant(self, participant_id: str) -> admin_pb2.Participant:
         # Also makes this worker act on the change at once.
