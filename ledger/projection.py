@@ -19,6 +19,18 @@ class _Consent(msgspec.Struct):
     id: str | None = None
 
 
+class _Scope(msgspec.Struct):
+    acts: list[str] | None = None
+
+
+class _Affects(msgspec.Struct):
+    consents: list[str] | None = None
+
+
+class _Tally(msgspec.Struct):
+    institution: str | None = None
+
+
 class _Intent(msgspec.Struct):
     request: str | None = None
     attempt: int | None = None
@@ -30,9 +42,14 @@ class _Leaf(msgspec.Struct):
     consent: _Consent | None = None
     requester: _Requester | None = None
     intent: _Intent | None = None
+    scope: _Scope | None = None
+    affects: _Affects | None = None
+    tally: _Tally | None = None
 
 
 _DECODER: Final = msgspec.json.Decoder(_Leaf)
+COUNTING: Final = "COUNT_ENQUIRIES"
+"""The act of a consent by which its subject allows that enquiries under it are counted (rule R79)."""
 _UNREADABLE: Final = SearchRow(type="UNREADABLE", ts=datetime.fromtimestamp(0, UTC))
 """Projection of a leaf that cannot be read: it is sealed all the same, and fsck names it."""
 
@@ -47,10 +64,26 @@ def search_row(body: bytes) -> SearchRow:
         type=leaf.type,
         ts=leaf.ts,
         consent_id=_uuid(leaf.consent.id) if leaf.consent else None,
-        institution=_text(leaf.requester.institution) if leaf.requester else None,
+        institution=_institution(leaf),
         request_id=_uuid(leaf.intent.request) if leaf.intent else None,
         attempt=leaf.intent.attempt if leaf.intent else None,
+        touched=_touched(leaf),
+        is_countable=leaf.type == "CONSENT_REGISTERED"
+        and leaf.scope is not None
+        and COUNTING in (leaf.scope.acts or ()),
     )
+
+
+def _institution(leaf: _Leaf) -> str | None:
+    """Return whose entry it is: who asked; of a TALLY the institution it counts for."""
+    if leaf.requester is not None:
+        return _text(leaf.requester.institution)
+    return _text(leaf.tally.institution) if leaf.tally else None
+
+
+def _touched(leaf: _Leaf) -> frozenset[uuid.UUID]:
+    named = (leaf.affects.consents or ()) if leaf.affects else ()
+    return frozenset(consent_id for text in named if (consent_id := _uuid(text)) is not None)
 
 
 def _uuid(text: str | None) -> uuid.UUID | None:

@@ -94,6 +94,11 @@ INSERT INTO ledger_search (leaf_index, type, consent_id, institution, request_id
 SELECT $1::bigint + ord - 1, type, consent_id, institution, request_id, attempt, ts
 FROM unnest($2::text[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::timestamptz[])
 WITH ORDINALITY AS t (type, consent_id, institution, request_id, attempt, ts, ord)"""
+_ADD_TOUCHED: Final = """
+INSERT INTO ledger_touched (consent_id, leaf_index) SELECT * FROM unnest($1::uuid[], $2::bigint[])
+ON CONFLICT DO NOTHING"""
+_ADD_COUNTABLE: Final = """
+INSERT INTO ledger_countable (consent_id) SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING"""
 _MOVE_HEAD: Final = """
 UPDATE ledger_head SET size = $2, root = $3, sealed_at = clock_timestamp(), heartbeat = clock_timestamp()
 WHERE size = $1 RETURNING size"""
@@ -145,6 +150,8 @@ class SearchRow:
     institution: str | None = None
     request_id: uuid.UUID | None = None
     attempt: int | None = None
+    touched: frozenset[uuid.UUID] = frozenset()
+    is_countable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +221,19 @@ async def add_leaves(
     await tx.execute(_PUT_TILES, [p[0] for p in places], [p[1] for p in places], [changed[p] for p in places])
     columns = [[getattr(row, name) for row in search] for name in _SEARCH_COLUMNS]
     await tx.execute(_ADD_SEARCH, old.size, *columns)
+    await _add_links(tx, old.size, search)
     if await tx.fetchval(_MOVE_HEAD, old.size, new.size, new.root) != new.size:
         raise inconsistent("the tree head moved under its lock")
+
+
+async def _add_links(tx: Statements, begin: int, search: Sequence[SearchRow]) -> None:
+    """Write what most rounds have none of: consents touched by holds and closings, consents that may be counted."""
+    touched = [(consent_id, index) for index, row in enumerate(search, start=begin) for consent_id in row.touched]
+    if touched:
+        await tx.execute(_ADD_TOUCHED, [consent_id for consent_id, _ in touched], [index for _, index in touched])
+    countable = [row.consent_id for row in search if row.is_countable and row.consent_id is not None]
+    if countable:
+        await tx.execute(_ADD_COUNTABLE, countable)
 
 
 _SEARCH_COLUMNS: Final = ("type", "consent_id", "institution", "request_id", "attempt", "ts")
