@@ -145,19 +145,20 @@ class Loan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiftProposal:
-    """A first officer's wish to lift a hold; ``operator`` is the staff number."""
+    """A first officer's wish to lift a hold; ``operator`` is the staff number, ``detail_id`` the sealed reason's id."""
 
-    reason: str
     participant: str
     operator: str
     at: datetime
+    detail_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldRecord:
-    """One row of ``hold_record``: who placed a hold or freeze on a consent or (``pseudonym``) on a subject, and why.
+    """One row of ``hold_record``: who placed a hold or freeze on a consent or (``pseudonym``) on a subject.
 
-    ``placed_operator``: the staff number, or of a freeze the commitment of the natural person who acted.
+    ``placed_operator``: the staff number, or of a freeze the commitment of the natural person who acted. Why is sealed
+    under ``detail_id``, the entry that placed it; ``reason`` is text only in rows older than that.
     """
 
     hold_id: UUID
@@ -169,6 +170,7 @@ class HoldRecord:
     placed_by: str
     placed_operator: str
     placed_at: datetime
+    detail_id: UUID | None = None
     proposal: LiftProposal | None = None
     lifted_at: datetime | None = None
 

@@ -107,20 +107,22 @@ _STANDING_FREEZES: Final = """
 SELECT hold_id, placed_at FROM subject_hold WHERE pseudonym = $1 AND kind = 'FREEZE' AND lifted_at IS NULL
 ORDER BY hold_id"""
 _RECORD: Final = (
-    "hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at, lift_reason,"
-    " lift_proposed_by, lift_proposed_operator, lift_proposed_at, lifted_at"
+    "hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at, detail_id,"
+    " lift_detail_id, lift_proposed_by, lift_proposed_operator, lift_proposed_at, lifted_at"
 )
 _INSERT_RECORD: Final = """
-INSERT INTO hold_record (hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""
+INSERT INTO hold_record
+    (hold_id, kind, consent_id, pseudonym, display, reason, placed_by, placed_operator, placed_at, detail_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 _LOCK_RECORD: Final = f"SELECT {_RECORD} FROM hold_record WHERE hold_id = $1 FOR NO KEY UPDATE"  # noqa: S608
 _STANDING_RECORDS: Final = f"""
 SELECT {_RECORD} FROM hold_record WHERE lifted_at IS NULL AND hold_id > $1 ORDER BY hold_id LIMIT $2"""  # noqa: S608
 _PROPOSE_LIFT: Final = """
-UPDATE hold_record SET lift_reason = $2, lift_proposed_by = $3, lift_proposed_operator = $4, lift_proposed_at = $5
+UPDATE hold_record SET lift_reason = '', lift_detail_id = $2, lift_proposed_by = $3, lift_proposed_operator = $4,
+    lift_proposed_at = $5
 WHERE hold_id = $1"""
 _CLOSE_RECORD: Final = """
-UPDATE hold_record SET lifted_by = $2, lifted_operator = $3, lifted_reason = $4, lifted_at = $5 WHERE hold_id = $1"""
+UPDATE hold_record SET lifted_by = $2, lifted_operator = $3, lifted_reason = '', lifted_at = $4 WHERE hold_id = $1"""
 
 
 async def now(db: Statements) -> datetime:
@@ -310,7 +312,7 @@ async def standing_freezes(tx: Statements, pseudonym: str) -> list[tuple[UUID, d
 
 
 async def insert_record(tx: Statements, record: HoldRecord) -> None:
-    """Store who placed a hold or freeze, and why."""
+    """Store who placed a hold or freeze."""
     await tx.execute(
         _INSERT_RECORD,
         record.hold_id,
@@ -322,6 +324,7 @@ async def insert_record(tx: Statements, record: HoldRecord) -> None:
         record.placed_by,
         record.placed_operator,
         record.placed_at,
+        record.detail_id,
     )
 
 
@@ -338,14 +341,12 @@ async def standing_records(db: Statements, *, after: UUID, limit: int) -> list[H
 
 async def propose_lift(tx: Statements, hold_id: UUID, proposal: LiftProposal) -> None:
     """Keep a first officer's wish; it replaces an older one. The record is locked."""
-    await tx.execute(_PROPOSE_LIFT, hold_id, proposal.reason, proposal.participant, proposal.operator, proposal.at)
+    await tx.execute(_PROPOSE_LIFT, hold_id, proposal.detail_id, proposal.participant, proposal.operator, proposal.at)
 
 
-async def close_record(
-    tx: Statements, hold_id: UUID, *, participant: str, operator: str, reason: str, at: datetime
-) -> None:
+async def close_record(tx: Statements, hold_id: UUID, *, participant: str, operator: str, at: datetime) -> None:
     """Write who lifted a hold or freeze."""
-    await tx.execute(_CLOSE_RECORD, hold_id, participant, operator, reason, at)
+    await tx.execute(_CLOSE_RECORD, hold_id, participant, operator, at)
 
 
 def facts_from_row(row: Any) -> ConsentFacts:
@@ -373,7 +374,7 @@ def _record_from_row(row: Any) -> HoldRecord:
     proposal = None
     if row["lift_proposed_at"] is not None:
         proposal = LiftProposal(
-            reason=row["lift_reason"],
+            detail_id=row["lift_detail_id"],
             participant=row["lift_proposed_by"],
             operator=row["lift_proposed_operator"],
             at=row["lift_proposed_at"],
@@ -388,6 +389,7 @@ def _record_from_row(row: Any) -> HoldRecord:
         placed_by=row["placed_by"],
         placed_operator=row["placed_operator"],
         placed_at=row["placed_at"],
+        detail_id=row["detail_id"],
         proposal=proposal,
         lifted_at=row["lifted_at"],
     )

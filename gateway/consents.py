@@ -28,6 +28,7 @@ from gateway.authorities import RegisteredKeys
 from gateway.entries import Entries
 from gateway.intents import OpenIntent
 from gateway.pseudonyms import Pseudonyms
+from gateway.vault.model import Sealed
 from ledger import store as ledger_store
 from ledger.model import Entry
 
@@ -295,7 +296,7 @@ async def take_away(
     change_of: ChangeOf,
     reason: Reason,
     *,
-    detail: dict[str, object] | None = None,
+    sealed: Sealed | None = None,
 ) -> tuple[Changed, list[Entry]]:
     """Lock a consent, change it, close what is open under it; return what to append, last and in this order."""
     facts = await service.lock_one(tx, consent_id)
@@ -304,7 +305,7 @@ async def take_away(
         return await _unchanged(tx, facts)
     intents = await store.lock_open_of_consents(tx, [consent_id])
     closings = await close_open(tx, entries, intents, reason=reason, now=change.transition.at)
-    entry = entries.status(change.transition, detail=detail)
+    entry = entries.status(change.transition, sealed=sealed)
     after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
     return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings)), [*closings, entry]
 
@@ -315,14 +316,14 @@ async def give_back(
     consent_id: UUID,
     change_of: ChangeOf,
     *,
-    detail: dict[str, object] | None = None,
+    sealed: Sealed | None = None,
 ) -> tuple[Changed, list[Entry]]:
     """Lock a consent and change it where that takes nothing away; return what to append."""
     facts = await service.lock_one(tx, consent_id)
     change = change_of(facts, await consent_store.now(tx))
     if change is None:
         return await _unchanged(tx, facts)
-    entry = entries.status(change.transition, detail=detail)
+    entry = entries.status(change.transition, sealed=sealed)
     after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
     return Changed(facts=after, entry_id=entry.entry_id, withheld=0), [entry]
 

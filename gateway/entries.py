@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from uuid import UUID
 
 from consent.artefact import Artefact
 from consent.model import Ask, ConsentFacts, Loan, Scope, Transition
-from core.canonical import canonical_json
 from core.clock import rfc3339
 from core.errors import Reason
 from core.ids import uuid7
 from core.permit import Permit
 from gateway.intents import IntentKey, OpenIntent
 from gateway.pseudonyms import Pseudonyms
+from gateway.vault.model import Sealed
 from ledger.model import Entry, EntryType, build_entry
 
 Members = dict[str, Any]
@@ -97,9 +96,9 @@ class Entries:
         }
         return self._event(EntryType.CONSENT_REGISTERED, event, fields)
 
-    def status(self, event: Transition, *, detail: Members | None = None) -> Entry:
-        """CONSENT_STATUS: one step in a consent's life; of ``detail`` the leaf holds the digest alone."""
-        return self._event(EntryType.CONSENT_STATUS, event, {"detail_sha256": _digest(detail)})
+    def status(self, event: Transition, *, sealed: Sealed | None = None) -> Entry:
+        """CONSENT_STATUS: one step in a consent's life; of what is ``sealed`` the leaf holds the digest alone."""
+        return self._event(EntryType.CONSENT_STATUS, event, {"detail_sha256": sealed and sealed.sha256}, sealed=sealed)
 
     def intent(
         self,
@@ -260,10 +259,10 @@ class Entries:
         affects: Members,
         ts: datetime,
         by: By | None = None,
-        detail: Members | None = None,
+        sealed: Sealed | None = None,
     ) -> Entry:
-        """HOLD_PLACED or FILE_FROZEN on a subject; ``reason`` is a code, what people wrote is in ``detail``."""
-        entry_id = uuid7()
+        """HOLD_PLACED or FILE_FROZEN on a subject; ``reason`` is a code, what people wrote is ``sealed``."""
+        entry_id = sealed.entry_id if sealed else uuid7()
         actor = "SUBJECT" if kind is EntryType.FILE_FROZEN else "COMPLIANCE"
         fields = {
             "affects": affects,
@@ -271,7 +270,7 @@ class Entries:
             "requester": self._by(by),
             "status": {"from": "NONE", "to": "STANDING", "reason": reason, "actor": actor},
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
-            "detail_sha256": _digest(detail),
+            "detail_sha256": sealed and sealed.sha256,
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
@@ -285,10 +284,10 @@ class Entries:
         affects: Members,
         ts: datetime,
         by: By | None = None,
-        detail: Members | None = None,
+        sealed: Sealed | None = None,
     ) -> Entry:
         """HOLD_LIFTED or FILE_THAWED: the hold that the entry ``lifts`` placed ends."""
-        entry_id = uuid7()
+        entry_id = sealed.entry_id if sealed else uuid7()
         actor = "SUBJECT" if kind is EntryType.FILE_THAWED else "COMPLIANCE"
         fields = {
             "affects": affects,
@@ -297,7 +296,7 @@ class Entries:
             "requester": self._by(by),
             "status": {"from": "STANDING", "to": "LIFTED", "reason": "LIFTED", "actor": actor},
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
-            "detail_sha256": _digest(detail),
+            "detail_sha256": sealed and sealed.sha256,
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
@@ -355,8 +354,10 @@ class Entries:
     def _by(self, by: By | None) -> Members | None:
         return None if by is None else self._requester(by.institution, by.operator)
 
-    def _event(self, kind: EntryType, event: Transition, fields: Mapping[str, Any]) -> Entry:
-        entry_id = uuid7()
+    def _event(
+        self, kind: EntryType, event: Transition, fields: Mapping[str, Any], *, sealed: Sealed | None = None
+    ) -> Entry:
+        entry_id = sealed.entry_id if sealed else uuid7()
         members = {
             "consent": _present(
                 id=str(event.consent_id),
@@ -432,11 +433,6 @@ def _lines(lines: Sequence[PlatformLine]) -> list[Members]:
         _present(id=platform_id, status=status, records=count, raw_digest=digest or None)
         for (platform_id, status, digest), count in sorted(records.items())
     ]
-
-
-def _digest(detail: Members | None) -> str | None:
-    """Return the digest that a leaf holds in place of what was written: lower-case hex SHA-256 of canonical JSON."""
-    return None if detail is None else hashlib.sha256(canonical_json(detail)).hexdigest()
 
 
 def _named(key: IntentKey) -> Members:

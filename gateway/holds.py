@@ -23,6 +23,7 @@ from gateway.consents import close_open, retrying
 from gateway.entries import By, Entries, affected
 from gateway.intents import OpenIntent
 from gateway.pseudonyms import Pseudonyms
+from gateway.vault.model import Sealed
 from ledger import store as ledger_store
 from ledger.model import Entry, EntryType
 
@@ -83,7 +84,7 @@ class SubjectHolds:
         *,
         reason: str,
         by: By | None = None,
-        detail: dict[str, object] | None = None,
+        sealed: Sealed | None = None,
     ) -> tuple[Placed, list[Entry]]:
         """Do the same in a transaction that has locked the table; return what to append, last and in this order."""
         hold_id, pseudonym = uuid7(), self._pseudonyms.subject(subject)
@@ -99,7 +100,7 @@ class SubjectHolds:
             affects=await _touched(tx, commitments, intents),
             ts=now,
             by=by,
-            detail=detail,
+            sealed=sealed,
         )
         await consent_store.insert_hold(
             tx,
@@ -114,7 +115,7 @@ class SubjectHolds:
         return Placed(hold_id=hold_id, at=now, withheld=len(closings)), [*closings, entry]
 
     async def lift_in(
-        self, tx: Transaction, hold_id: UUID, *, by: By | None = None, detail: dict[str, object] | None = None
+        self, tx: Transaction, hold_id: UUID, *, by: By | None = None, sealed: Sealed | None = None
     ) -> tuple[datetime, Entry]:
         """Lift in a transaction that has locked the table; return when, and the entry to append last.
 
@@ -133,7 +134,7 @@ class SubjectHolds:
             affects=await _touched(tx, row["commitments"], []),
             ts=now,
             by=by,
-            detail=detail,
+            sealed=sealed,
         )
         await consent_store.lift_hold(tx, hold_id, at=now, entry_id=entry.entry_id)
         return now, entry

@@ -25,7 +25,13 @@ def masked_staff(number: str) -> str:
 
 def masked(subject: Subject) -> str:
     """Return how reviewers see a subject: a company's code is public, a sole proprietor's (92…) points to a person."""
+    is_public = subject.kind is SubjectKind.ENTERPRISE and not subject.identifier.startswith(_SOLE_PROPRIETOR)
+    return subject.identifier if is_public else hint(subject)
+
+
+def hint(subject: Subject) -> str:
+    """Return what may be stored for people to recognise a subject by: no identifier whole, not a company's."""
     code = subject.identifier
     if subject.kind is SubjectKind.PERSON:
         return masked_id_number(code)
-    return code[:8] + "*" * (len(code) - 12) + code[-4:] if code.startswith(_SOLE_PROPRIETOR) else code
+    return code[:8] + "*" * (len(code) - 12) + code[-4:]

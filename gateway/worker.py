@@ -291,7 +291,7 @@ def _server(
     standard, clock = engine.standard, engine.clock
     loans = Loans(pools.plain, pseudonyms=pseudonyms, entries=entries)
     subjects = SubjectHolds(pools.plain, pseudonyms=pseudonyms, entries=entries)
-    holds = Holds(pools.plain, subjects=subjects, pseudonyms=pseudonyms, entries=entries)
+    holds = Holds(pools.plain, subjects=subjects, vault=vault, pseudonyms=pseudonyms, entries=entries)
     reviews = Reviews(pools.plain, entries=entries)
     lists = AccessLists(pools.plain, registry=registry, pseudonyms=pseudonyms)
     unmasking = Unmasking(pools.plain, vault=vault, names=names, pseudonyms=pseudonyms, entries=entries)

@@ -175,7 +175,7 @@ def _rights(stage, vault, rules):
 
     parts = {"pseudonyms": stage.pseudonyms, "entries": stage.entries}
     erasures = Erasures(stage.db, vault=vault, preserved=is_preserved, retention=RETENTION, backups=BACKUPS, **parts)
-    holds = Holds(stage.db, subjects=stage.holds, **parts)
+    holds = Holds(stage.db, subjects=stage.holds, vault=vault, **parts)
     reviews = Reviews(stage.db, entries=stage.entries)
     unmasking = Unmasking(stage.db, vault=vault, names=NameSeal(bytes(32)), **parts)
     lists = AccessLists(stage.db, registry=stage.registry, pseudonyms=stage.pseudonyms)

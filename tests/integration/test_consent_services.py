@@ -14,6 +14,7 @@ from consent.model import Actor
 from core.clock import SystemClock
 from core.commitments import subject_commitment
 from core.errors import BashuError, Reason
+from database import open_database
 from gateway.identity.model import CALLER, Caller, InstitutionKind, Mandate, Role
 from gateway.identity.roles import require_role
 from gateway.officers import Holds
@@ -22,6 +23,7 @@ from gateway.services.compliance import ComplianceServicer
 from gateway.services.consent import ConsentServicer
 from gateway.services.loan import LoanServicer
 from gateway.services.subject import SubjectServicer
+from gateway.vault.service import Vault
 from ledger.export import check_export, export_lines
 from ledger.note import parse_vkey
 from tests.admission_stage import (
@@ -112,9 +114,16 @@ async def stage(fresh_database, tmp_path):
 
 
 @pytest.fixture
-def services(stage):
+async def services(stage, fresh_keys):
+    keys = await open_database(fresh_keys.dsn("bashu_keeper"), max_size=4)
+    vault = Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real")
+    yield _services(stage, vault)
+    await keys.close()
+
+
+def _services(stage, vault):
     clock = SystemClock()
-    holds = Holds(stage.db, subjects=stage.holds, pseudonyms=stage.pseudonyms, entries=stage.entries)
+    holds = Holds(stage.db, subjects=stage.holds, vault=vault, pseudonyms=stage.pseudonyms, entries=stage.entries)
     reviews = Reviews(stage.db, entries=stage.entries)
     return Services(
         stage,
@@ -426,7 +435,7 @@ async def test_a_freeze_stops_every_query_until_the_subject_thaws(stage, service
     again = await services.subject("FreezeFile", agent_of(FIRM, kid="commitment-2"), subject=named(FIRM))
     assert again.frozen_at == frozen.frozen_at
     [hold] = (await services.compliance("ListHolds", ONE)).holds
-    assert (hold.kind, hold.subject_display) == ("FREEZE", FIRM.identifier)
+    assert (hold.kind, hold.subject_display) == ("FREEZE", "91500105******018M")
     lift = services.compliance("LiftHold", ONE, hold_id=hold.hold_id, reason="x")
     assert await refused(lift) is Reason.NOT_FOUND_OR_NOT_YOURS
     await services.subject("ThawFile", SUBJECT, subject=named(FIRM))

@@ -12,7 +12,7 @@ from bashu.v1 import subject_pb2
 from core.clock import SHANGHAI
 from core.errors import Reason
 from core.ids import uuid7
-from database import RightMissing, StatementFailed, open_database
+from database import DatabaseUnavailable, RightMissing, StatementFailed, open_database
 from gateway.rights.details import open_detail
 from gateway.vault import store as vault_store
 from gateway.vault.model import DetailKind
@@ -207,17 +207,53 @@ async def test_a_staff_number_and_name_are_unmasked_by_the_entry_they_stand_behi
     assert len(await rights.of_type("UNMASK")) == 2
 
 
+async def test_what_was_written_at_a_hold_or_freeze_is_sealed_and_shown_until_it_is_erased(rights):
+    freeze = {"subject": named(FIRM), "reason": "公章遗失 seal lost"}
+    await rights.subject("FreezeFile", **freeze)
+    (frozen,) = await rights.of_type("FILE_FROZEN")
+    assert "detail_sha256" in frozen
+    shown = await rights.desk("Unmask", entry_id=frozen["entry_id"], field="reason", reason="r")
+    assert json.loads(shown.value)["reason"] == freeze["reason"]
+    assert [hold.reason for hold in (await rights.desk("ListHolds", AUDITOR)).holds] == [freeze["reason"]]
+    await asked(rights)
+    (hold,) = (await rights.desk("ListHolds", AUDITOR)).holds
+    assert (hold.kind, hold.reason) == ("FREEZE", "")
+
+
+async def test_a_freeze_without_words_needs_no_key_database(rights, monkeypatch):
+    async def away(*_args, **_kwargs):
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(rights.vault, "seal", away)
+    await rights.subject("FreezeFile", subject=named(FIRM))
+    assert len(await rights.of_type("FILE_FROZEN")) == 1
+    assert await refused(rights.subject("FreezeFile", STRANGER, subject=named(OTHER_FIRM), reason="x"))
+
+
 async def test_nothing_that_was_written_stands_in_a_table(rights, fresh_keys):
     await register_staff(rights.stage)
     await a_detail(rights)
-    await rights.stage.grant()
+    consent = await rights.stage.grant()
+    await rights.subject("FreezeFile", subject=named(FIRM), reason="frozen so")
+    hold = (await rights.desk("PlaceHold", ONE, consent_id=str(consent.consent_id), reason="held so")).hold
+    for who in (ONE, TWO):
+        await rights.desk("LiftHold", who, hold_id=hold.hold_id, reason="lifted so")
     erasure = await asked(rights)
     await rights.desk("Unmask", entry_id=erasure.entry_id, field="reason", reason="why so")
     keys = await open_database(fresh_keys.owner_dsn)
     for db in (rights.stage.owner, keys):
         for table in await db.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'bashu'"):
             text = await db.fetchval(f"SELECT coalesce(string_agg(t::text, ' '), '') FROM {table['tablename']} AS t")
-            for planted in (WORDS, "why so", FIRM.identifier, STAFF_NAME, "a dispute"):
+            for planted in (
+                WORDS,
+                "why so",
+                "frozen so",
+                "held so",
+                "lifted so",
+                FIRM.identifier,
+                STAFF_NAME,
+                "a dispute",
+            ):
                 assert planted not in text, (table["tablename"], planted)
                 assert planted.encode().hex() not in text, (table["tablename"], planted)
     await keys.close()
