@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from bashu.errors import BashuCallError
 from bashu.v1 import common_pb2, subject_pb2
 from loadtest.agent import agent_profile
+from loadtest.observation import ledger_reader, sealed_export
 from loadtest.questions import Wire, question
 from loadtest.stack import Stack
 
@@ -48,3 +51,9 @@ async def test_another_subjects_agent_and_an_unfit_mandate_are_refused_and_recor
     person = replace(profile, claims={**profile.claims, "mandate": "SELF"})
     async with Wire(person) as agent:
         assert await reason_of(agent.call(agent.subject.RequestOwnReport, own())) == "SUBJECT_MISMATCH"
+    async with ledger_reader(stack) as db:
+        leaves = [json.loads(base64.b64decode(json.loads(line)["leaf"])) for line in (await sealed_export(db))[:-1]]
+    denied = [
+        leaf for leaf in leaves if leaf["type"] == "QUERY_DENIED" and "portal" in leaf["requester"]["institution"]
+    ]
+    assert [leaf["decision"]["reason"] for leaf in denied] == ["SUBJECT_MISMATCH"] * 2

@@ -13,12 +13,13 @@ import pytest
 
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
-from bashu.v1 import report_pb2
+from bashu.v1 import report_pb2, subject_pb2
 from database import open_database
+from loadtest.agent import agent_profile
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
 from loadtest.observation import control
-from loadtest.questions import question
+from loadtest.questions import Wire, question
 from loadtest.stack import Stack
 
 INDISCREET = "91500105XXTT0019XL"
@@ -91,8 +92,27 @@ async def told(stack: Stack, bank: Bashu, authority: SigningAuthority) -> list[s
         with pytest.raises(BashuCallError) as refused:
             await bank.query_credit(request)
         errors.append(f"{refused.value!r} {refused.value}")
-    assert not found_in("\n".join(errors[-3:]), (INDISCREET, NAME))
-    return reports + errors
+    own, refusal = await written(stack)
+    errors.append(refusal)
+    assert not found_in("\n".join(errors[-4:]), (INDISCREET, NAME))
+    return [*reports, own, *errors]
+
+
+async def written(stack: Stack) -> tuple[str, str]:
+    """Have a subject use its rights with planted words in what it writes; return its own report and a refusal."""
+    subject, reason = question(INDISCREET, "").subject, " ".join(PLANTED)
+    subject.enterprise.name = NAME
+    async with Wire(agent_profile(stack, INDISCREET)) as agent, Wire(agent_profile(stack, OTHERS[0])) as stranger:
+        freeze = subject_pb2.FreezeFileRequest(subject=subject, reason=reason)
+        await agent.call(agent.subject.FreezeFile, freeze)
+        await agent.call(agent.subject.ThawFile, subject_pb2.ThawFileRequest(subject=subject))
+        report = subject_pb2.RequestOwnReportRequest(subject=subject)
+        own = (await agent.call(agent.subject.RequestOwnReport, report)).report
+        erase = subject_pb2.RequestErasureRequest(subject=subject, reason=reason)
+        await agent.call(agent.subject.RequestErasure, erase)
+        with pytest.raises(BashuCallError) as refused:
+            await stranger.call(stranger.subject.FreezeFile, freeze)
+    return words(own), f"{refused.value!r} {refused.value}"
 
 
 def words(report: report_pb2.CreditReport) -> str:
@@ -105,13 +125,15 @@ def found_in(text: str | bytes, wanted: tuple[str, ...]) -> set[str]:
 
 
 async def kept(stack: Stack) -> dict[str, list[bytes]]:
-    """Every value of every table, as the owner sees it, also what is base64 inside it."""
-    db = await open_database((stack.state / "dsn" / "owner").read_text().strip(), min_size=1, max_size=1)
-    try:
-        tables = [row["name"] for row in await db.fetch(TABLES)]
-        rows = {table: await db.fetch(f"SELECT * FROM {table}") for table in tables}
-    finally:
-        await db.close()
+    """Every value of every table of both databases, as the owner sees it, also what is base64 inside it."""
+    rows = {}
+    for dsn in ("owner", "keys-owner"):
+        db = await open_database((stack.state / "dsn" / dsn).read_text().strip(), min_size=1, max_size=1)
+        try:
+            for row in await db.fetch(TABLES):
+                rows[f"{dsn}: {row['name']}"] = await db.fetch(f"SELECT * FROM {row['name']}")
+        finally:
+            await db.close()
     return {
         table: [text for row in found for value in row.values() for text in texts(value)]
         for table, found in rows.items()
@@ -150,9 +172,10 @@ async def test_personal_values_are_counted_and_nowhere_to_be_found(
 
     personal = (*PLANTED, INDISCREET, NAME, *OTHERS, *PEOPLE)
     tables = await kept(stack)
-    assert tables["ledger_entry"]
-    assert tables["consent"]
-    assert any(found_in(value, ("bank-cq",)) for value in tables["ledger_entry"])
+    assert tables["owner: consent"]
+    assert tables["owner: sealed_detail"]
+    assert tables["keys-owner: data_key"]
+    assert any(found_in(value, ("bank-cq",)) for value in tables["owner: ledger_entry"])
     for table, values in tables.items():
         assert not set().union(*(found_in(value, personal) for value in values)), table
 
