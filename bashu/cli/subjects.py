@@ -66,7 +66,10 @@ def access_list(accesses: Iterable[subject_pb2.Access]) -> Table:
         "结果 outcome",
         "条目 entry id",
     )
-    return grid("访问记录 accesses", columns, [_access(access) for access in accesses])
+    table = grid("访问记录 accesses", columns, [_access(access) for access in accesses])
+    # An id broken over two lines cannot be copied into the next command.
+    table.columns[-1].no_wrap = True
+    return table
 
 
 def erasure_facts(erasure: subject_pb2.Erasure) -> Table:

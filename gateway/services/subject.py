@@ -20,7 +20,7 @@ from gateway.officers import Holds
 from gateway.pseudonyms import Pseudonyms
 from gateway.question import read_subject
 from gateway.reviews import by_caller
-from gateway.rights.erasures import Erasures, no_such_erasure
+from gateway.rights.erasures import Erasures
 from gateway.rights.mine import Mine
 from gateway.rights.own_report import OwnReports, refuse_unfit_mandate
 from gateway.services.accesses import access_message
@@ -150,7 +150,7 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
         subject = self._own(current_caller(), request.subject)
         row = await self._erasures.latest(subject)
         if row is None:
-            raise no_such_erasure()
+            raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no erasure was asked for")
         return subject_pb2.GetErasureResponse(erasure=await erasure_message(self._erasures, row))
 
     def _own(self, caller: Caller, message: SubjectMessage) -> Subject:

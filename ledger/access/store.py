@@ -71,12 +71,17 @@ async def name_denied(tx: Statements, subjects: Mapping[UUID, str]) -> None:
 
 async def accesses(db: Statements, wanted: AccessFilter, *, below: int | None, limit: int) -> list[Access]:
     """Return up to ``limit`` accesses, newest first; ``below``: leaf indexes smaller than this one only."""
+    sql, values = page_statement(wanted, below=below, limit=limit)
+    return [access_from_row(row) for row in await db.fetch(sql, *values)]
+
+
+def page_statement(wanted: AccessFilter, *, below: int | None, limit: int) -> tuple[str, list[object]]:
+    """Return the statement of :func:`accesses` and its parameters."""
     sql, values = _search(wanted, start=2)
     if below is not None:
         values.append(below)
         sql += f" AND a.leaf_index < ${len(values) + 1}"
-    rows = await db.fetch(f"SELECT {COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", limit, *values)
-    return [access_from_row(row) for row in rows]
+    return f"SELECT {COLUMNS} {sql} ORDER BY a.leaf_index DESC LIMIT $1", [limit, *values]
 
 
 async def access_of_entry(db: Statements, entry_id: UUID) -> Access | None:

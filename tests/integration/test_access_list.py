@@ -110,3 +110,28 @@ async def test_the_migration_lists_what_was_sealed_before_it(stage):
     assert await listed(stage) == before
     # Whom a refusal was about, nothing kept tells.
     assert [a.type for a in await listed(stage, pseudonym=stage.pseudonyms.subject(FIRM))] == ["RELEASE"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (AccessFilter(pseudonym="p7"), "ledger_subject_pkey"),
+        (AccessFilter(institution="bank-7"), "ledger_access_institution"),
+        (AccessFilter(consent_id=uuid.UUID(int=7)), "ledger_access_consent"),
+        (AccessFilter(request_id=uuid.UUID(int=7)), "ledger_access_request"),
+    ],
+    ids=["subject", "institution", "consent", "request"],
+)
+async def test_a_page_of_a_long_list_is_read_by_its_index(stage, wanted, index):
+    await stage.owner.execute("""
+        INSERT INTO ledger_access (leaf_index, entry_id, type, institution, at, data_items, platform_ids, consent_id,
+            request_id, number)
+        SELECT n, gen_random_uuid(), 'RELEASE', 'bank-' || n % 500, now(), '{}', '{}',
+            lpad(to_hex(n % 500), 32, '0')::uuid, lpad(to_hex(n % 5000), 32, '0')::uuid, 1
+        FROM generate_series(1, 20000) AS n;
+        INSERT INTO ledger_subject (pseudonym, leaf_index) SELECT 'p' || n % 500, n FROM generate_series(1, 20000) AS n;
+        ANALYZE ledger_access; ANALYZE ledger_subject""")
+    sql, values = store.page_statement(wanted, below=None, limit=50)
+    plan = "\n".join(row[0] for row in await stage.owner.fetch(f"EXPLAIN {sql}", *values))
+    assert index in plan, plan
+    assert "Seq Scan" not in plan, plan
