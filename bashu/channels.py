@@ -16,6 +16,7 @@ from bashu.v1 import (
     credit_pb2,
     credit_pb2_grpc,
     ledger_pb2_grpc,
+    platform_pb2_grpc,
     standard_pb2_grpc,
     subject_pb2,
     subject_pb2_grpc,
@@ -68,6 +69,7 @@ class Stubs:
     compliance: compliance_pb2_grpc.ComplianceServiceStub
     consent: consent_pb2_grpc.ConsentServiceStub
     ledger: ledger_pb2_grpc.LedgerServiceStub
+    platform: platform_pb2_grpc.PlatformServiceStub
     standard: standard_pb2_grpc.StandardServiceStub
     subject: subject_pb2_grpc.SubjectServiceStub
     own_report: grpc.aio.UnaryUnaryMultiCallable[
@@ -88,6 +90,7 @@ def open_stubs(profile: Profile, *, with_retries: bool) -> Stubs:
         compliance=compliance_pb2_grpc.ComplianceServiceStub(channel),
         consent=consent_pb2_grpc.ConsentServiceStub(channel),
         ledger=ledger_pb2_grpc.LedgerServiceStub(channel),
+        platform=platform_pb2_grpc.PlatformServiceStub(channel),
         standard=standard_pb2_grpc.StandardServiceStub(channel),
         subject=subject_pb2_grpc.SubjectServiceStub(channel),
         own_report=channel.unary_unary(

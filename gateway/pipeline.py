@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from core.clock import Clock
 from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
+from gateway.controls import Closed, Controls
 from gateway.identity.model import Caller
 from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.question import read_question, request_digest
@@ -56,6 +57,7 @@ class Engine:
     admissions: Admissions
     releases: Releases
     adapters: Mapping[str, Adapter]
+    controls: Controls
     standard: Standard
     operator: GatewayOperator
     clock: Clock
@@ -105,16 +107,16 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
         raise
     admitted = await engine.admissions.admit(ask)
     permit = admitted.permit
-    answers = await ask_platforms(engine.adapters, permit, deadline=deadline)
+    standing = await engine.controls.standing(permit, is_self=ask.is_self)
+    answers = await ask_platforms(engine.adapters, permit, closed=standing.closed, deadline=deadline)
     checked = check_answers(permit, answers)
     log_findings(checked.findings)
-    if nobody_answered(checked.answers, earlier=admitted.outcomes):
-        failure = unavailable(checked.answers)
-        await engine.releases.fail(
-            permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(checked.answers)
-        )
+    shown = engine.controls.exported(standing, checked.answers)
+    if nobody_answered(shown, earlier=admitted.outcomes):
+        failure = unavailable(shown)
+        await engine.releases.fail(permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(shown))
         raise failure
-    report = _merged(engine, admitted, [*checked.answers, *_skipped(engine, admitted)])
+    report = _merged(engine, admitted, [*shown, *_skipped(engine, admitted)])
     content = report.SerializeToString(deterministic=True)
     # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
     send_by = time.monotonic() + SEND_WITHIN_S
@@ -122,20 +124,36 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
         permit,
         report_digest=hashlib.sha256(content).digest(),
         request_digest=ask.request_digest,
-        platforms=outcome_lines(checked.answers),
+        platforms=outcome_lines(shown),
     )
     return Answer(admitted=admitted, report=content, receipt=receipt, send_by=send_by)
 
 
-async def ask_platforms(adapters: Mapping[str, Adapter], permit: Permit, *, deadline: float) -> list[ItemAnswer]:
-    """Ask every platform of the permit at once, inside the deadline; who does not answer is named, not waited for."""
+async def ask_platforms(
+    adapters: Mapping[str, Adapter], permit: Permit, *, closed: Mapping[str, Closed], deadline: float
+) -> list[ItemAnswer]:
+    """Ask every platform of the permit at once, inside the deadline; who does not answer is named, not waited for.
+
+    ``closed``: platforms that their operators stopped; nothing is sent there, and the answers say so.
+    """
     reserve_s = min(RELEASE_RESERVE_S, (deadline - time.monotonic()) / 10)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_ask_one(adapters[platform_id], permit, items, deadline - reserve_s, reserve_s / 2))
             for platform_id, items in sorted(permit.targets.items())
+            if platform_id not in closed
         ]
-    return [answer for task in tasks for answer in task.result()]
+    return [
+        *(answer for task in tasks for answer in task.result()),
+        *(answer for name, why in sorted(closed.items()) for answer in _not_sent(adapters[name], permit, why)),
+    ]
+
+
+def _not_sent(adapter: Adapter, permit: Permit, why: Closed) -> list[ItemAnswer]:
+    items = permit.targets[adapter.platform.platform_id]
+    return [
+        replace(answer, was_sent=False) for answer in unanswered(adapter, items, status=why.status, detail=why.detail)
+    ]
 
 
 async def _ask_one(

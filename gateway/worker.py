@@ -28,6 +28,7 @@ from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.consents import Consents
+from gateway.controls import Controls
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.desk.anomalies import Anomalies, load_rules
@@ -39,6 +40,7 @@ from gateway.entries import Entries
 from gateway.holds import SubjectHolds
 from gateway.identity.admin import Administration
 from gateway.identity.model import Licence
+from gateway.identity.platforms import PlatformControls
 from gateway.identity.registry import Registry
 from gateway.identity.sealing import NameSeal
 from gateway.identity.tokens import Authenticator
@@ -64,6 +66,7 @@ from gateway.services.consent import ConsentServicer
 from gateway.services.credit import CreditServicer
 from gateway.services.ledger import LedgerServicer
 from gateway.services.loan import LoanServicer
+from gateway.services.platform import PlatformServicer
 from gateway.services.standard import StandardServicer
 from gateway.services.subject import SubjectServicer
 from gateway.settings import LicenceSettings, Settings, load_settings, read_secret
@@ -198,6 +201,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         admissions=admissions,
         releases=Releases(pools.hot, entries=entries, signer=signer, time=time),
         adapters=adapters,
+        controls=Controls(registry, standard=standard),
         standard=standard,
         operator=_operator(settings),
         clock=clock,
@@ -331,6 +335,9 @@ def _server(
         ),
         ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
+        platform=PlatformServicer(  # type: ignore[abstract]
+            controls=PlatformControls(pools.plain, administration=administration), registry=registry, standard=standard
+        ),
         admin=AdminServicer(  # type: ignore[abstract]
             db=pools.plain, administration=administration, registry=registry, operations=Operations(settings)
         ),

@@ -2,7 +2,7 @@
 
 import typer
 
-from bashu.cli import compliance, consent, credit, ledger, ledger_follow, subject, verify
+from bashu.cli import compliance, consent, credit, ledger, ledger_follow, platform, subject, verify
 from bashu.cli.session import EXIT_CODES
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(subject.app, name="subject")
 app.add_typer(compliance.app, name="compliance")
+app.add_typer(platform.app, name="platform")
 ledger.app.command("list", epilog=EXIT_CODES)(ledger_follow.list_entries)
 ledger.app.command(epilog=EXIT_CODES)(ledger_follow.export)
 ledger.app.command(epilog=EXIT_CODES)(ledger_follow.watch)

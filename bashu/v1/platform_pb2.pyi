@@ -121,6 +121,7 @@ class PlatformAccess(_message.Message):
     DAILY_QUOTA_FIELD_NUMBER: _builtins.int
     VALID_TO_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
     platform_id: _builtins.str
     """Platform."""
     lender: _builtins.str
@@ -133,6 +134,8 @@ class PlatformAccess(_message.Message):
     """Last day, YYYY-MM-DD."""
     confirmed: _builtins.bool
     """Whether a second person confirmed it."""
+    stopped: _builtins.bool
+    """Whether the platform stopped this lender; what was granted waits meanwhile."""
     @_builtins.property
     def data_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items."""
@@ -152,10 +155,11 @@ class PlatformAccess(_message.Message):
         daily_quota: _builtins.int = ...,
         valid_to: _builtins.str = ...,
         confirmed: _builtins.bool = ...,
+        stopped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "daily_quota", b"daily_quota", "data_items", b"data_items", "export_policy", b"export_policy", "lender", b"lender", "platform_id", b"platform_id", "purposes", b"purposes", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "daily_quota", b"daily_quota", "data_items", b"data_items", "export_policy", b"export_policy", "lender", b"lender", "platform_id", b"platform_id", "purposes", b"purposes", "stopped", b"stopped", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -254,10 +254,25 @@ class Administration:
         entry = self._entry(EntryType.PLATFORM_EVENT, platform.platform_id, actor, now, to=to, details=details)
         await append(tx, [entry])
 
-    async def set_access(self, tx: Statements, access: PlatformAccess, *, actor: Actor) -> None:
-        """Admit a lender to a platform, or change what it is admitted to."""
+    async def platform_state(
+        self, tx: Statements, platform_id: str, *, was: str, to: str, details: Mapping[str, Any], actor: Actor
+    ) -> None:
+        """Record that a platform, or one lender at it, was stopped or goes on."""
         now = await store.read_now(tx)
+        entry = self._entry(EntryType.PLATFORM_EVENT, platform_id, actor, now, to=to, details={**details, "was": was})
+        await append(tx, [entry])
+
+    async def set_access(self, tx: Statements, access: PlatformAccess, *, actor: Actor) -> None:
+        """Admit a lender to a platform, or change what it is admitted to; an earlier stop of it stays."""
         await store.put_access(tx, access)
+        await self._access_event(tx, access, actor=actor)
+
+    async def access_proposed(self, tx: Statements, access: PlatformAccess, *, actor: Actor) -> None:
+        """Record a first person's wish to admit a lender; nothing changes by it."""
+        await self._access_event(tx, access, actor=actor)
+
+    async def _access_event(self, tx: Statements, access: PlatformAccess, *, actor: Actor) -> None:
+        now = await store.read_now(tx)
         details = {
             "institution": access.institution,
             "data_items": sorted(access.data_items),

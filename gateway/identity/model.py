@@ -85,6 +85,7 @@ class PlatformState(StrEnum):
 
     RUNNING = "RUNNING"
     DRAINING = "DRAINING"
+    MAINTENANCE = "MAINTENANCE"
     STOPPED = "STOPPED"
 
 
@@ -222,10 +223,11 @@ class PlatformAccess:
     daily_quota: int
     valid_to: date | None
     confirmed: bool
+    stopped_at: datetime | None = None
 
     def is_valid_on(self, day: date) -> bool:
-        """Tell whether a second person confirmed it and it holds on ``day`` (Asia/Shanghai)."""
-        return self.confirmed and (self.valid_to is None or day <= self.valid_to)
+        """Tell whether a second person confirmed it, it holds on ``day`` (Asia/Shanghai), and nobody stopped it."""
+        return self.confirmed and self.stopped_at is None and (self.valid_to is None or day <= self.valid_to)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,4 +121,5 @@ def access_from(row: Row) -> PlatformAccess:
         daily_quota=row["daily_quota"],
         valid_to=row["valid_to"],
         confirmed=row["confirmed"],
+        stopped_at=row["stopped_at"],
     )

@@ -41,7 +41,7 @@ ORDER BY owner_kind, owner_id, kind, number"""
 _PLATFORMS: Final = """
 SELECT platform_id, region, platform_kind, name_zh, name_en, agreement_id, pia_id, state FROM platform"""
 _ACCESS: Final = """
-SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, confirmed
+SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, confirmed, stopped_at
 FROM platform_access"""
 _PAGE: Final = "SELECT participant_id FROM participant WHERE participant_id > $1 ORDER BY participant_id LIMIT $2"
 

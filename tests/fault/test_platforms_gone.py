@@ -16,6 +16,7 @@ from bashu.v1 import common_pb2, credit_pb2, report_pb2
 from core.clock import SystemClock
 from core.errors import BashuError, Reason
 from core.permit import Permit
+from gateway.controls import Controls
 from gateway.identity.model import Caller, InstitutionKind, Role
 from gateway.pipeline import Engine, answer_query
 from loadtest.questions import question
@@ -71,6 +72,7 @@ def engine(stage: Stage, adapters: dict[str, Adapter]) -> Engine:
         admissions=stage.admissions,
         releases=stage.releases,
         adapters=adapters,
+        controls=Controls(stage.registry, standard=STANDARD),  # type: ignore[arg-type]
         standard=STANDARD,
         operator=common_pb2.GatewayOperator(),
         clock=SystemClock(),

@@ -1,0 +1,166 @@
+"""`bashu platform …`: what the operator of a platform decides: who is admitted to what, and what is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from bashu.cli.session import (
+    EXIT_CODES,
+    AsOption,
+    DeadlineOption,
+    DevOption,
+    JsonOption,
+    OperatorOption,
+    ProfileOption,
+    call,
+    find_profile,
+    message_json,
+    print_json,
+)
+from bashu.cli.subjects import PageSizeOption, PageTokenOption, next_page, page_request
+from bashu.cli.tables import console, facts, grid, moment
+from bashu.client import DEADLINE_S
+from bashu.v1 import platform_pb2
+
+app = typer.Typer(no_args_is_help=True, help="平台运营方 what a platform's operator decides")
+
+PlatformArgument = Annotated[str, typer.Argument(help="平台 platform id")]
+LenderOption = Annotated[str, typer.Option(help="信息使用机构 only this lender; empty is the whole platform")]
+ReasonOption = Annotated[str, typer.Option(help="事由 why; its digest stands in the access log")]
+
+
+class Policy(StrEnum):
+    """How much of an answer leaves the platform."""
+
+    VALUES = "VALUES"
+    DERIVED = "DERIVED"
+    VERIFY_ONLY = "VERIFY_ONLY"
+
+
+class State(StrEnum):
+    """Whether a platform takes questions."""
+
+    RUNNING = "RUNNING"
+    DRAINING = "DRAINING"
+    MAINTENANCE = "MAINTENANCE"
+    STOPPED = "STOPPED"
+
+
+@app.command("access", epilog=EXIT_CODES)
+def access(
+    platform: PlatformArgument,
+    *,
+    page_size: PageSizeOption = 50,
+    page_token: PageTokenOption = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """准入清单 List which lenders are admitted to what; who is not here gets nothing."""
+    who = find_profile(profile, dev, participant, operator)
+    request = platform_pb2.ListPlatformAccessRequest(platform_id=platform, page=page_request(page_size, page_token))
+    answer = call(
+        who,
+        lambda client: client.call(lambda rpcs: rpcs.platform.ListPlatformAccess, request),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if as_json:
+        print_json(message_json(answer))
+        return
+    out = console()
+    out.print(_accesses(answer.accesses))
+    if more := next_page(answer.page):
+        out.print(more)
+
+
+@app.command(epilog=EXIT_CODES)
+def admit(
+    platform: PlatformArgument,
+    lender: Annotated[str, typer.Argument(help="信息使用机构 institution of the lender")],
+    *,
+    item: Annotated[list[str], typer.Option(help="数据项 data item id; repeat it")],
+    purpose: Annotated[list[str], typer.Option(help="用途 purpose; repeat it")],
+    policy: Annotated[Policy, typer.Option(help="输出策略 values, counts and grades, or yes and no")] = Policy.VALUES,
+    daily_quota: Annotated[int, typer.Option(min=0, help="每日配额 questions a day, recorded")] = 0,
+    valid_to: Annotated[str, typer.Option(help="截止日 last day, YYYY-MM-DD; empty is open")] = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """准入 Admit a lender: it counts when a second person asks for exactly the same within 24 hours."""
+    who = find_profile(profile, dev, participant, operator)
+    request = platform_pb2.SetPlatformAccessRequest(
+        platform_id=platform,
+        lender=lender,
+        data_items=item,
+        purposes=purpose,
+        export_policy=platform_pb2.ExportPolicy.Value(f"EXPORT_POLICY_{policy.value}"),
+        daily_quota=daily_quota,
+        valid_to=valid_to,
+    )
+    answer = call(
+        who,
+        lambda client: client.call(lambda rpcs: rpcs.platform.SetPlatformAccess, request),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if as_json:
+        print_json(message_json(answer))
+        return
+    told = "已生效 in force" if answer.access.confirmed else "待第二人，24 小时 waits for a second person"
+    out = console()
+    out.print(_accesses([answer.access]))
+    out.print(facts("准入 access", {"状态 state": told}))
+
+
+@app.command(epilog=EXIT_CODES)
+def state(
+    platform: PlatformArgument,
+    new: Annotated[State, typer.Argument(help="RUNNING, DRAINING, MAINTENANCE, STOPPED")],
+    *,
+    lender: LenderOption = "",
+    reason: ReasonOption = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """停用与恢复 Stop one lender or everything, or let it go on; within a second nothing more is asked."""
+    who = find_profile(profile, dev, participant, operator)
+    request = platform_pb2.SetPlatformStateRequest(platform_id=platform, lender=lender, state=new.value, reason=reason)
+    answer = call(
+        who,
+        lambda client: client.call(lambda rpcs: rpcs.platform.SetPlatformState, request),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if as_json:
+        print_json(message_json(answer))
+        return
+    shown = {"平台 platform": platform, "机构 lender": lender or "全部 all", "状态 state": new.value}
+    console().print(facts("平台 platform", shown | {"生效 since": moment(answer.effective_at)}))
+
+
+def _accesses(rows: Iterable[platform_pb2.PlatformAccess]) -> Table:
+    columns = ("机构 lender", "数据项 items", "用途 purposes", "输出 policy", "至 until", "状态 state")
+    return grid("", columns, (_line(row) for row in rows))
+
+
+def _line(row: platform_pb2.PlatformAccess) -> tuple[object, ...]:
+    state = "停用 stopped" if row.stopped else "有效 in force" if row.confirmed else "待第二人 proposed"
+    policy = platform_pb2.ExportPolicy.Name(row.export_policy).removeprefix("EXPORT_POLICY_")
+    return row.lender, len(row.data_items), ", ".join(row.purposes), policy, row.valid_to or "—", state

@@ -1,0 +1,113 @@
+"""SQL of what a platform's operator decides. Nothing here opens a transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from database import Row, Statements
+from gateway.identity import rows
+from gateway.identity.model import Platform, PlatformAccess, PlatformState
+
+_LOCK_PLATFORM: Final = """
+SELECT platform_id, region, platform_kind, name_zh, name_en, agreement_id, pia_id, state FROM platform
+WHERE platform_id = $1 FOR NO KEY UPDATE"""
+_SET_STATE: Final = "UPDATE platform SET state = $2 WHERE platform_id = $1"
+_LOCK_ACCESS: Final = """
+SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, confirmed, stopped_at
+FROM platform_access WHERE platform_id = $1 AND institution = $2 FOR NO KEY UPDATE"""
+_STOP_ACCESS: Final = "UPDATE platform_access SET stopped_at = $3 WHERE platform_id = $1 AND institution = $2"
+_LOCK_PROPOSAL: Final = """
+SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, false AS confirmed,
+    NULL::timestamptz AS stopped_at, proposed_by, proposed_operator, proposed_at
+FROM platform_access_proposal
+WHERE platform_id = $1 AND institution = $2 AND decided_at IS NULL FOR NO KEY UPDATE"""
+_PROPOSE: Final = """
+INSERT INTO platform_access_proposal (platform_id, institution, data_items, purposes, export_policy, daily_quota,
+    valid_to, proposed_by, proposed_operator, proposed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (platform_id, institution) DO UPDATE
+SET data_items = EXCLUDED.data_items, purposes = EXCLUDED.purposes, export_policy = EXCLUDED.export_policy,
+    daily_quota = EXCLUDED.daily_quota, valid_to = EXCLUDED.valid_to, proposed_by = EXCLUDED.proposed_by,
+    proposed_operator = EXCLUDED.proposed_operator, proposed_at = EXCLUDED.proposed_at, decided_at = NULL"""
+_DECIDE: Final = """
+UPDATE platform_access_proposal SET decided_at = $3 WHERE platform_id = $1 AND institution = $2"""
+_PAGE: Final = """
+SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, confirmed, stopped_at
+FROM platform_access WHERE platform_id = $1 AND institution > $2 ORDER BY institution LIMIT $3"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessProposal:
+    """A first person's wish to admit a lender to something."""
+
+    access: PlatformAccess
+    proposed_by: str
+    proposed_operator: str
+    proposed_at: datetime
+
+
+async def lock_platform(tx: Statements, platform_id: str) -> Platform | None:
+    """Lock a platform's row and return it without its licences, None for an unknown one."""
+    row = await tx.fetchrow(_LOCK_PLATFORM, platform_id)
+    return None if row is None else rows.platform_from(row, {})
+
+
+async def set_state(tx: Statements, platform_id: str, state: PlatformState) -> None:
+    """Set whether a platform takes enquiries."""
+    await tx.execute(_SET_STATE, platform_id, state.value)
+
+
+async def lock_access(tx: Statements, platform_id: str, institution: str) -> PlatformAccess | None:
+    """Lock what a platform admits a lender to and return it, None where it admits it to nothing."""
+    row = await tx.fetchrow(_LOCK_ACCESS, platform_id, institution)
+    return None if row is None else rows.access_from(row)
+
+
+async def stop_access(tx: Statements, platform_id: str, institution: str, *, since: datetime | None) -> None:
+    """Stop a lender at a platform, or let it go on (None)."""
+    await tx.execute(_STOP_ACCESS, platform_id, institution, since)
+
+
+async def lock_proposal(tx: Statements, platform_id: str, institution: str) -> AccessProposal | None:
+    """Lock a wish that nobody seconded yet and return it, or None."""
+    row = await tx.fetchrow(_LOCK_PROPOSAL, platform_id, institution)
+    return None if row is None else _proposal(row)
+
+
+async def propose(tx: Statements, wish: AccessProposal) -> None:
+    """Keep a wish; an earlier one for the same lender is replaced."""
+    access = wish.access
+    await tx.execute(
+        _PROPOSE,
+        access.platform_id,
+        access.institution,
+        sorted(access.data_items),
+        sorted(access.purposes),
+        access.export_policy.value,
+        access.daily_quota,
+        access.valid_to,
+        wish.proposed_by,
+        wish.proposed_operator,
+        wish.proposed_at,
+    )
+
+
+async def decide(tx: Statements, platform_id: str, institution: str, *, at: datetime) -> None:
+    """Close a wish that was seconded."""
+    await tx.execute(_DECIDE, platform_id, institution, at)
+
+
+async def access_page(db: Statements, platform_id: str, *, after: str, limit: int) -> list[PlatformAccess]:
+    """Return what a platform admits lenders to, by institution, behind ``after``."""
+    return [rows.access_from(row) for row in await db.fetch(_PAGE, platform_id, after, limit)]
+
+
+def _proposal(row: Row) -> AccessProposal:
+    return AccessProposal(
+        access=rows.access_from(row),
+        proposed_by=row["proposed_by"],
+        proposed_operator=row["proposed_operator"],
+        proposed_at=row["proposed_at"],
+    )

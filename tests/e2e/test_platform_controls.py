@@ -1,0 +1,180 @@
+"""The platform operator's own controls, over gRPC and mutual TLS: admit by two, stop by one, hint instead of tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bashu.client import Bashu
+from bashu.errors import BashuCallError
+from bashu.profiles import Profile
+from bashu.v1 import platform_pb2
+from loadtest.observation import books, ledger_reader
+from loadtest.questions import question
+from loadtest.stack import Stack
+
+SUBJECT = "91500105XXTT00018M"
+LENDER = "bank-cq"
+Consented = Callable[..., Awaitable[str]]
+
+
+class Operator:
+    """One person of a platform's operator."""
+
+    def __init__(self, client: Bashu, platform_id: str) -> None:
+        self._client = client
+        self.platform_id = platform_id
+
+    async def state(self, state: str, lender: str = "") -> None:
+        request = platform_pb2.SetPlatformStateRequest(platform_id=self.platform_id, lender=lender, state=state)
+        await self._client.call(lambda rpcs: rpcs.platform.SetPlatformState, request)
+
+    async def admit(self, **fields: Any) -> platform_pb2.PlatformAccess:
+        request = platform_pb2.SetPlatformAccessRequest(platform_id=self.platform_id, **fields)
+        return (await self._client.call(lambda rpcs: rpcs.platform.SetPlatformAccess, request)).access
+
+    async def access(self, lender: str) -> platform_pb2.PlatformAccess:
+        request = platform_pb2.ListPlatformAccessRequest(platform_id=self.platform_id)
+        answer = await self._client.call(lambda rpcs: rpcs.platform.ListPlatformAccess, request)
+        return next(access for access in answer.accesses if access.lender == lender)
+
+
+@pytest.fixture
+async def persons(stack: Stack) -> AsyncIterator[tuple[Operator, Operator]]:
+    """Two persons of chongqing's operator; whatever a test did, the platform serves the lender again afterwards."""
+    profile = Profile.of_dev_stack(stack.state, "platform-cq")
+    first_number, second_number = stack.participants["platform-cq"].staff[:2]
+    async with (
+        Bashu(replace(profile, operator=first_number)) as one,
+        Bashu(replace(profile, operator=second_number)) as two,
+    ):
+        first, second = Operator(one, "chongqing"), Operator(two, "chongqing")
+        before = await first.access(LENDER)
+        yield first, second
+        await first.state("RUNNING")
+        await first.state("RUNNING", LENDER)
+        for person in (first, second):
+            await person.admit(**granted(before))
+        assert (await first.access(LENDER)).confirmed
+
+
+def granted(access: platform_pb2.PlatformAccess, **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "lender": access.lender,
+        "data_items": list(access.data_items),
+        "purposes": list(access.purposes),
+        "export_policy": access.export_policy,
+        "daily_quota": access.daily_quota,
+        "valid_to": access.valid_to,
+    }
+    return fields | changes
+
+
+async def asked(bank: Bashu, consent_id: str) -> dict[str, tuple[str, str]]:
+    """Status and detail of chongqing's items, and whether sichuan answered."""
+    answer = await bank.query_credit(question(SUBJECT, consent_id))
+    found = {}
+    for result in answer.report.platform_results:
+        if result.platform_id == "chongqing":
+            found[result.data_item] = (str(result.status), result.detail)
+    found["sichuan"] = (str(any(s.platform_id == "sichuan" for s in answer.report.sources)), "")
+    return found
+
+
+async def test_a_stopped_platform_is_not_asked_and_the_other_still_is(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], stack: Stack
+) -> None:
+    first, _ = persons
+    consent_id = await consented()
+    await first.state("STOPPED")
+    before = len((await books(stack))["chongqing"]["enquiries"])
+    found = await asked(bank, consent_id)
+    assert found["enterprise_registration"][1] == "PLATFORM_STOPPED"
+    assert found["sichuan"][0] == "True"
+    assert len((await books(stack))["chongqing"]["enquiries"]) == before
+    await first.state("RUNNING")
+    assert (await asked(bank, consent_id))["enterprise_registration"][1] == ""
+
+
+async def test_a_stopped_lender_is_refused_and_goes_on_with_what_it_had(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator]
+) -> None:
+    first, _ = persons
+    consent_id = await consented()
+    await first.state("STOPPED", LENDER)
+    assert (await first.access(LENDER)).stopped
+    with pytest.raises(BashuCallError) as refused:
+        await asked(bank, consent_id)
+    assert refused.value.reason == "LENDER_NOT_ADMITTED"
+    await first.state("RUNNING", LENDER)
+    assert (await asked(bank, consent_id))["enterprise_registration"][1] == ""
+
+
+async def test_admission_takes_two_persons_who_say_the_same(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator]
+) -> None:
+    first, second = persons
+    before = await first.access(LENDER)
+    hint = granted(before, export_policy=platform_pb2.EXPORT_POLICY_DERIVED)
+    assert not (await first.admit(**hint)).confirmed
+    assert not (await first.admit(**hint)).confirmed  # the same person again is still one person
+    assert (await first.access(LENDER)).export_policy == before.export_policy
+    assert not (await second.admit(**granted(before, daily_quota=1))).confirmed  # another wish starts anew
+    assert not (await first.admit(**hint)).confirmed
+    assert (await second.admit(**hint)).confirmed
+    consent_id = await consented()
+    answer = await bank.query_credit(question(SUBJECT, consent_id))
+    chongqing = {s.source_id for s in answer.report.sources if s.platform_id == "chongqing"}
+    theirs = {r.data_item or r.WhichOneof("body") for r in answer.report.records if set(r.source_ids) <= chongqing}
+    assert theirs <= {"tax_credit_grade", "public_credit_evaluation", "platform_score"}
+    details = {r.detail for r in answer.report.platform_results if r.platform_id == "chongqing"}
+    assert "DERIVED COUNT 1" in details
+
+
+async def test_every_decision_is_an_entry(persons: tuple[Operator, Operator], stack: Stack) -> None:
+    first, _ = persons
+    counted = "SELECT count(*) FROM ledger_entry WHERE convert_from(body, 'UTF8') LIKE '%PLATFORM_EVENT%'"
+    async with ledger_reader(stack) as db:
+        before = await db.fetchval(counted)
+        await first.state("DRAINING")
+        await first.state("STOPPED", LENDER)
+        await first.admit(lender=LENDER, export_policy=platform_pb2.EXPORT_POLICY_VERIFY_ONLY)
+        assert await db.fetchval(counted) == before + 3
+
+
+async def test_another_platform_is_as_if_it_were_not_there(persons: tuple[Operator, Operator]) -> None:
+    first, _ = persons
+    stranger = Operator(first._client, "sichuan")
+    for call in (stranger.state("STOPPED"), stranger.access(LENDER), stranger.admit(lender=LENDER, export_policy=1)):
+        with pytest.raises(BashuCallError) as refused:
+            await call
+        assert refused.value.reason == "NOT_FOUND_OR_NOT_YOURS"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"data_items": ["nothing"]}, "UNKNOWN_DATA_ITEM"),
+        ({"purposes": ["MARKETING"]}, "PURPOSE_MISSING"),
+        ({"valid_to": "2026-02-30"}, "MALFORMED"),
+        ({"valid_to": "2020-01-01"}, "MALFORMED"),
+        ({"lender": "nobody"}, "NOT_FOUND_OR_NOT_YOURS"),
+        ({"export_policy": 0}, "MALFORMED"),
+    ],
+)
+async def test_a_wrong_wish_is_named(persons: tuple[Operator, Operator], fields: dict[str, Any], reason: str) -> None:
+    first, _ = persons
+    with pytest.raises(BashuCallError) as refused:
+        await first.admit(**({"lender": LENDER, "export_policy": platform_pb2.EXPORT_POLICY_VALUES} | fields))
+    assert refused.value.reason == reason
+
+
+async def test_a_lender_is_running_or_stopped(persons: tuple[Operator, Operator]) -> None:
+    first, _ = persons
+    for state, lender in (("DRAINING", LENDER), ("ASLEEP", "")):
+        with pytest.raises(BashuCallError) as refused:
+            await first.state(state, lender)
+        assert refused.value.reason == "MALFORMED"
