@@ -69,7 +69,7 @@ from gateway.services.loan import LoanServicer
 from gateway.services.platform import PlatformServicer
 from gateway.services.standard import StandardServicer
 from gateway.services.subject import SubjectServicer
-from gateway.settings import LicenceSettings, Settings, load_settings, read_secret
+from gateway.settings import LicenceSettings, Settings, SettingsError, load_settings, read_secret
 from gateway.store import HOT_SETTINGS
 from gateway.sweeper import Sweeper
 from gateway.vault.service import Vault
@@ -361,7 +361,11 @@ def _key(path: Path, name: str) -> bytes:
 
 
 def _key_file(path: Path, setting: str) -> bytes:
-    return bytes.fromhex(read_secret(path, setting=setting).decode())
+    try:
+        return bytes.fromhex(read_secret(path, setting=setting).decode())
+    except ValueError:
+        # Without its cause, which would quote the key.
+        raise SettingsError(f"{setting}: the file {path} does not hold a key in hex digits") from None
 
 
 def _operator(settings: Settings) -> GatewayOperator:

@@ -144,14 +144,11 @@ class Erasures:
 
     async def carry_out(self) -> int:
         """Erase what is due, and destroy keys that should be gone; return how many erasures were finished."""
-        done = 0
-        for row in await store.due_erasures(self._db, limit=AT_ONCE):
-            try:
-                await self._erase(row.erasure_id)
-                done += 1
-            except BashuError as stopped:
-                if stopped.reason is not Reason.PRESERVED:
-                    raise
+        done, after = 0, UUID(int=0)
+        # Preserved ones stay due for long and must not stand in the way of the others.
+        while due := await store.due_erasures(self._db, after=after, limit=AT_ONCE):
+            done += sum([await self._erased_now(row.erasure_id) for row in due])
+            after = due[-1].erasure_id
         for row in await store.undestroyed(self._db, limit=AT_ONCE):
             await self._destroy(row.erasure_id, row.key_ids)
             done += 1
@@ -210,6 +207,16 @@ class Erasures:
             )
             await ledger_store.append(tx, [entry])
         return row
+
+    async def _erased_now(self, erasure_id: UUID) -> bool:
+        try:
+            await self._erase(erasure_id)
+        except BashuError as stopped:
+            # Preserved, or another worker was first.
+            if stopped.reason not in {Reason.PRESERVED, Reason.NOT_FOUND_OR_NOT_YOURS}:
+                raise
+            return False
+        return True
 
     async def _erase(self, erasure_id: UUID) -> ErasureRow:
         async with self._db.transaction() as tx:

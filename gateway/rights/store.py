@@ -17,8 +17,8 @@ _LOCK: Final = f"SELECT {_COLUMNS} FROM erasure WHERE erasure_id = $1 FOR UPDATE
 _PAGE: Final = f"""
 SELECT {_COLUMNS} FROM erasure WHERE erasure_id > $1 AND (erased_at IS NULL OR $3) ORDER BY erasure_id LIMIT $2"""  # noqa: S608
 _DUE: Final = f"""
-SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NULL AND due_at <= (SELECT bashu_now())
-ORDER BY due_at LIMIT $1"""  # noqa: S608
+SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NULL AND due_at <= (SELECT bashu_now()) AND erasure_id > $1
+ORDER BY erasure_id LIMIT $2"""  # noqa: S608
 _UNDESTROYED: Final = f"""
 SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NOT NULL AND keys_destroyed_at IS NULL
 ORDER BY erasure_id LIMIT $1"""  # noqa: S608
@@ -91,9 +91,9 @@ async def erasures(db: Statements, *, after: UUID, limit: int, with_erased: bool
     return [_erasure(row) for row in await db.fetch(_PAGE, after, limit, with_erased)]
 
 
-async def due_erasures(db: Statements, *, limit: int) -> list[ErasureRow]:
-    """Return erasures whose retention period is over."""
-    return [_erasure(row) for row in await db.fetch(_DUE, limit)]
+async def due_erasures(db: Statements, *, after: UUID, limit: int) -> list[ErasureRow]:
+    """Return erasures whose retention period is over, with larger ids than ``after``, in order."""
+    return [_erasure(row) for row in await db.fetch(_DUE, after, limit)]
 
 
 async def undestroyed(db: Statements, *, limit: int) -> list[ErasureRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from datetime import date, timedelta
@@ -152,6 +153,19 @@ async def test_a_restored_key_database_is_erased_again_before_serving(rights, fr
     assert await refused(rights.vault.open(sealed)) is Reason.NOT_FOUND_OR_NOT_YOURS
     assert await rights.vault.open(other) == b"a dispute"
     await owner.close()
+
+
+async def test_many_preserved_erasures_keep_no_other_from_its_day(rights, monkeypatch):
+    monkeypatch.setattr("gateway.rights.erasures.AT_ONCE", 1)
+    await rights.stage.grant()
+    await rights.stage.grant(subject=OTHER_FIRM)
+    await asked(rights)
+    await asked(rights, OTHER_FIRM, STRANGER)
+    rights.preserved.add(rights.stage.pseudonyms.subject(FIRM))
+    rights.stage.shift(days=40 + RETENTION.days)
+    assert sum(await asyncio.gather(*(rights.erasures.carry_out() for _ in range(3)))) == 1
+    states = {e.state for e in (await rights.desk("ListErasures", with_erased=True)).erasures}
+    assert states == {RESTRICTED, ERASED}
 
 
 async def test_keys_that_outlived_a_crash_after_their_entry_go_with_the_next_round(rights, monkeypatch):
