@@ -47,6 +47,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="事由 why; sealed 
 def search(
     *,
     institution: InstitutionOption = "",
+    staff: Annotated[str, typer.Option("--staff", help="工号 only this staff number of --institution")] = "",
     consent: Annotated[str, typer.Option(help="授权编号 only under this consent")] = "",
     request_id: Annotated[str, typer.Option(help="请求号 only this request")] = "",
     first_day: FromOption = "",
@@ -64,6 +65,7 @@ def search(
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.SearchAccessRequest(
         institution=institution,
+        operator=staff,
         consent_id=consent,
         request_id=request_id,
         from_day=first_day,

@@ -33,6 +33,7 @@ class SearchAccessRequest(_message.Message):
     FROM_DAY_FIELD_NUMBER: _builtins.int
     TO_DAY_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
     institution: _builtins.str
     """Institution."""
     consent_id: _builtins.str
@@ -43,6 +44,8 @@ class SearchAccessRequest(_message.Message):
     """First day."""
     to_day: _builtins.str
     """Last day."""
+    operator: _builtins.str
+    """Staff number of the institution named; the staff query log of one person."""
     @_builtins.property
     def page(self) -> _common_pb2.PageRequest:
         """Page."""
@@ -56,10 +59,11 @@ class SearchAccessRequest(_message.Message):
         from_day: _builtins.str = ...,
         to_day: _builtins.str = ...,
         page: _common_pb2.PageRequest | None = ...,
+        operator: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_day", b"from_day", "institution", b"institution", "page", b"page", "request_id", b"request_id", "to_day", b"to_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_day", b"from_day", "institution", b"institution", "operator", b"operator", "page", b"page", "request_id", b"request_id", "to_day", b"to_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -71,8 +71,18 @@ class Reports:
         self._pseudonyms = pseudonyms
         self._entries = entries
 
-    async def search(self, caller: Caller, wanted: AccessFilter, *, token: str, size: int) -> AccessPage:
-        """Return one page of accesses, the newest first."""
+    async def search(
+        self, caller: Caller, wanted: AccessFilter, *, operator: str = "", token: str, size: int
+    ) -> AccessPage:
+        """Return one page of accesses, the newest first; ``operator`` is a staff number of the institution wanted.
+
+        Raises:
+            BashuError: MALFORMED for a staff number without its institution.
+        """
+        if operator:
+            if wanted.institution is None:
+                raise BashuError(Reason.MALFORMED, "a staff number needs its institution", field="institution")
+            wanted = replace(wanted, operator_commitment=self._pseudonyms.operator(wanted.institution, operator))
         page = await self._lists.page(wanted, token=token, size=size)
         known = wanted.consent_id if page.accesses else None
         await self._reviews.record(caller, "SearchAccess", count=len(page.accesses), consent_id=known)

@@ -61,7 +61,11 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             **days(request.from_day, request.to_day),
         )
         page = await self._desk.reports.search(
-            current_caller(), wanted, token=request.page.page_token, size=page_size(request.page)
+            current_caller(),
+            wanted,
+            operator=request.operator,
+            token=request.page.page_token,
+            size=page_size(request.page),
         )
         return compliance_pb2.SearchAccessResponse(
             accesses=[access_message(shown) for shown in page.accesses],

@@ -102,6 +102,7 @@ class AccessFilter:
     consent_ids: tuple[uuid.UUID, ...] | None = None
     types: tuple[str, ...] | None = None
     institution: str | None = None
+    operator_commitment: str | None = None
     consent_id: uuid.UUID | None = None
     request_id: uuid.UUID | None = None
     since: datetime | None = None

@@ -47,6 +47,7 @@ _FILTERS: Final[Mapping[str, str]] = {
     "consent_ids": "a.consent_id = ANY($%d::uuid[])",
     "types": "a.type = ANY($%d::text[])",
     "institution": "a.institution = $%d::text",
+    "operator_commitment": "a.operator_commitment = $%d::text",
     "consent_id": "a.consent_id = $%d::uuid",
     "request_id": "a.request_id = $%d::uuid",
     "since": "a.at >= $%d::timestamptz",

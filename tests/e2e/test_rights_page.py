@@ -65,7 +65,7 @@ async def test_the_page_of_rights_works_as_written_for_borrower_and_officer(stac
     found = asked(stack, f"compliance search --consent {queried} --dev .dev --as officer-1")["accesses"]
     ids = {"CONSENT_ID": queried, "ENTRY_ID": found[0]["entry_id"]}
     officer = commands("## 合规人员 An officer")
-    assert len(officer) == 11
+    assert len(officer) == 12
     for command in officer:
         if "SAMPLE_ID" in command:
             drawn = asked(stack, "compliance sample --size 1 --dev .dev --as officer-1")
@@ -74,7 +74,7 @@ async def test_the_page_of_rights_works_as_written_for_borrower_and_officer(stac
             listed = asked(stack, "compliance erasures --dev .dev --as auditor-1")["erasures"]
             ids["ERASURE_ID"] = listed[0]["erasure_id"]
         shown.append(run(stack, filled(command, ids)))
-    assert "示例员工0001" in shown[11]
+    assert "示例员工0001" in shown[12]
     assert "SECOND_OFFICER_NEEDED" not in shown[-1]
     assert "已删除 ERASED" in shown[-1]
     assert "两名合规人员" in shown[-1]

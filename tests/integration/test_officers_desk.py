@@ -108,6 +108,10 @@ async def test_a_search_finds_by_institution_consent_request_and_day_and_masks_s
     assert one.entry_id == under[0].entry_id
     assert (await rights.desk("SearchAccess", institution="bank-sc")).accesses == []
     assert (await rights.desk("SearchAccess", to_day="2020-01-01")).accesses == []
+    for number, count in (("op-1", 3), ("op-2", 0)):
+        log = await rights.desk("SearchAccess", institution="bank-cq", operator=number)
+        assert len(log.accesses) == count
+    assert await refused(rights.desk("SearchAccess", operator="op-1")) is Reason.MALFORMED
     page = await rights.desk("SearchAccess", page={"page_size": 2})
     rest = await rights.desk("SearchAccess", page={"page_size": 2, "page_token": page.page.next_page_token})
     assert [a.entry_id for a in (*page.accesses, *rest.accesses)] == [a.entry_id for a in everything]
