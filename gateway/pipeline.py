@@ -1,6 +1,6 @@
 """One query, from question to receipt, on one screen. The order is the product.
 
-    1 normalise   2 admit   3 plan   4 ask   5 check   6 merge   7 evaluate (later)   8 release   9 answer
+    1 normalise   2 admit   3 plan   4 ask   5 check   6 merge, annotate   7 evaluate (later)   8 release   9 answer
 
 Admission makes the intent durable before a platform is asked; the release is durable before a byte leaves. A call that
 dies in between leaves an open intent, which the sweeper closes as ABANDONED: nothing here needs cleaning up.
@@ -28,6 +28,7 @@ from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.controls import Closed, Controls
+from gateway.disputes.annotations import Annotations
 from gateway.identity.model import Caller
 from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.question import read_question, request_digest
@@ -61,6 +62,7 @@ class Engine:
     standard: Standard
     operator: GatewayOperator
     clock: Clock
+    annotations: Annotations | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,8 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
         await engine.releases.fail(permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(shown))
         raise failure
     report = _merged(engine, admitted, [*shown, *_skipped(engine, admitted)])
+    if engine.annotations is not None:
+        await engine.annotations.annotate(report, permit.subject)
     content = report.SerializeToString(deterministic=True)
     # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
     send_by = time.monotonic() + SEND_WITHIN_S

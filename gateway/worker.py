@@ -8,7 +8,7 @@ import gc
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,9 @@ from gateway.desk.desk import Desk
 from gateway.desk.reports import Reports
 from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
+from gateway.disputes.annotations import Annotations
+from gateway.disputes.forwarding import Forwarding
+from gateway.disputes.service import Disputes
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
 from gateway.identity.admin import Administration
@@ -64,6 +67,7 @@ from gateway.services.admin import AdminServicer
 from gateway.services.compliance import ComplianceServicer
 from gateway.services.consent import ConsentServicer
 from gateway.services.credit import CreditServicer
+from gateway.services.disputes import DisputeCalls
 from gateway.services.ledger import LedgerServicer
 from gateway.services.loan import LoanServicer
 from gateway.services.platform import PlatformServicer
@@ -118,6 +122,8 @@ class Worker:
     registry: Registry
     sweeper: Sweeper
     erasures: Erasures
+    annotations: Annotations
+    forwarding: Forwarding
     server: GatewayServer
 
 
@@ -131,6 +137,8 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
             group.create_task(worker.erasures.run()),
+            group.create_task(worker.annotations.run()),
+            group.create_task(worker.forwarding.run()),
         ]
         await worker.server.start()
         # What lives now lives long: the collector need not look at it again and again.
@@ -228,6 +236,11 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         retention=timedelta(days=DAYS_OF_A_YEAR * settings.retention.years),
         backups=timedelta(days=settings.vault.backup_days),
     )
+    disputes = Disputes(
+        pools.plain, vault=vault, adapters=adapters, items=standard.items, pseudonyms=pseudonyms, entries=entries
+    )
+    annotations = Annotations(pools.hot, disputes=disputes, pseudonyms=pseudonyms)
+    engine = replace(engine, annotations=annotations)
     server = _server(
         settings,
         pools,
@@ -240,12 +253,15 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         adapters=adapters,
         vault=vault,
         erasures=erasures,
+        disputes=disputes,
     )
     return Worker(
         engine=engine,
         registry=registry,
         sweeper=Sweeper(pools.hot, entries=entries),
         erasures=erasures,
+        annotations=annotations,
+        forwarding=Forwarding(pools.plain, disputes=disputes, adapters=adapters),
         server=server,
     )
 
@@ -268,6 +284,7 @@ def _server(
     adapters: Mapping[str, Adapter],
     vault: Vault,
     erasures: Erasures,
+    disputes: Disputes,
 ) -> GatewayServer:
     edge_settings = settings.server
     authenticator = Authenticator(
@@ -299,6 +316,13 @@ def _server(
     reviews = Reviews(pools.plain, entries=entries)
     lists = AccessLists(pools.plain, registry=registry, pseudonyms=pseudonyms)
     unmasking = Unmasking(pools.plain, vault=vault, names=names, pseudonyms=pseudonyms, entries=entries)
+    calls = DisputeCalls(
+        disputes,
+        reviews=reviews,
+        pseudonyms=pseudonyms,
+        platforms={name: adapter.platform for name, adapter in adapters.items()},
+        operator=engine.operator.name,
+    )
     # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
     servicers = Servicers(
         credit=CreditServicer(  # type: ignore[abstract]
@@ -306,13 +330,14 @@ def _server(
         ),
         consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
-        subject=SubjectServicer(  # type: ignore[abstract]
+        subject=SubjectServicer(
             db=pools.plain,
             lists=lists,
             mine=Mine(pools.plain, lists=lists, vault=vault, pseudonyms=pseudonyms, entries=entries),
             own_reports=OwnReports(pools.plain, engine=engine, pseudonyms=pseudonyms),
             holds=holds,
             erasures=erasures,
+            disputes=calls,
             pseudonyms=pseudonyms,
             standard=standard,
             clock=clock,
@@ -330,6 +355,7 @@ def _server(
                 sampling=Sampling(pools.plain, lists=lists, vault=vault, entries=entries),
                 anomalies=Anomalies(pools.plain, lists=lists, rules=load_rules()),
             ),
+            disputes=calls,
             standard=standard,
             clock=clock,
         ),

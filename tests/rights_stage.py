@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from adapters.kit.protocol import DisputeStanding
 from bashu.v1 import common_pb2, compliance_pb2, subject_pb2
 from core.clock import SystemClock
 from core.commitments import subject_commitment
@@ -19,6 +21,7 @@ from gateway.desk.desk import Desk
 from gateway.desk.reports import Reports
 from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
+from gateway.disputes.service import Disputes
 from gateway.identity import store as identity_store
 from gateway.identity.admin import Actor, Administration
 from gateway.identity.model import (
@@ -39,6 +42,7 @@ from gateway.reviews import Reviews
 from gateway.rights.erasures import Erasures
 from gateway.rights.mine import Mine
 from gateway.services.compliance import ComplianceServicer
+from gateway.services.disputes import DisputeCalls
 from gateway.services.subject import SubjectServicer
 from gateway.vault.service import Vault
 from tests.admission_stage import COMMITMENT_KEYS, FIRM, OPERATOR_KEY, ORIGIN, OTHER_FIRM, STANDARD, open_stage
@@ -95,6 +99,29 @@ async def refused(awaitable):
     return caught.value.reason
 
 
+class SilentPlatform:
+    """A platform without an interface for disputes."""
+
+    def __init__(self, name):
+        self.platform = SimpleNamespace(
+            platform_id=name, name_zh="示例平台", items=frozenset({"administrative_penalty", "tax_credit_grade"})
+        )
+
+
+class FakePlatform(SilentPlatform):
+    """One that takes disputes, and says what the test wants."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.told, self.standing, self.failure = [], DisputeStanding(reference="YY1"), None
+
+    async def dispute(self, case, reference, *, deadline):
+        self.told.append((case, reference))
+        if self.failure is not None:
+            raise self.failure
+        return self.standing
+
+
 @dataclass
 class RightsStage:
     stage: object
@@ -102,6 +129,8 @@ class RightsStage:
     erasures: Erasures
     servicers: dict
     preserved: set = field(default_factory=set)
+    disputes: Disputes | None = None
+    adapters: dict = field(default_factory=dict)
 
     async def call(self, service, rpc, who, **fields):
         """Call as the edge would: role first, then the servicer."""
@@ -179,7 +208,17 @@ def _rights(stage, vault, rules):
     reviews = Reviews(stage.db, entries=stage.entries)
     unmasking = Unmasking(stage.db, vault=vault, names=NameSeal(bytes(32)), **parts)
     lists = AccessLists(stage.db, registry=stage.registry, pseudonyms=stage.pseudonyms)
+    adapters = {"chongqing": FakePlatform("chongqing"), "sichuan": SilentPlatform("sichuan")}
+    disputes = Disputes(stage.db, vault=vault, adapters=adapters, items=STANDARD.items, **parts)
+    calls = DisputeCalls(
+        disputes,
+        reviews=reviews,
+        pseudonyms=stage.pseudonyms,
+        platforms={name: adapter.platform for name, adapter in adapters.items()},
+        operator="示例网关",
+    )
     compliance = ComplianceServicer(
+        disputes=calls,
         db=stage.db,
         holds=holds,
         reviews=reviews,
@@ -194,6 +233,7 @@ def _rights(stage, vault, rules):
         clock=clock,
     )
     subject = SubjectServicer(
+        disputes=calls,
         own_reports=None,
         db=stage.db,
         lists=lists,
@@ -210,4 +250,6 @@ def _rights(stage, vault, rules):
         erasures=erasures,
         servicers={"Compliance": compliance, "Subject": subject},
         preserved=preserved,
+        disputes=disputes,
+        adapters=adapters,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+from uuid import UUID
 
-from core.permit import Permit
+from core.permit import Permit, Subject
 from standards.answer import ItemAnswer
 
 
@@ -59,3 +60,41 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Close connections; the adapter is not asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeCase:
+    """A dispute as a platform has to be told; ``locator`` is the platform's own name of the record, or empty."""
+
+    dispute_id: UUID
+    subject: Subject
+    item: str
+    locator: str
+    text: str
+    received_on: date
+    institution: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeStanding:
+    """Where a dispute stands at a platform.
+
+    ``reference`` is the platform's number. ``outcome`` None: not checked yet; else a code of ``dispute_check_result``
+    or UNVERIFIABLE, with the platform's ``explanation``.
+    """
+
+    reference: str
+    outcome: str | None = None
+    explanation: str = ""
+
+
+@runtime_checkable
+class TakesDisputes(Protocol):
+    """An adapter whose platform has an interface for disputes."""
+
+    async def dispute(self, case: DisputeCase, reference: str, *, deadline: float) -> DisputeStanding:
+        """Hand a dispute over (``reference`` empty), or ask where it stands; handing it over twice opens one.
+
+        Raises:
+            PlatformFailureError: the platform did not take it, or its answer cannot be read.
+        """

@@ -29,7 +29,7 @@ from bashu.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_valid
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61shu/v1/subject.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x15\x62\x61shu/v1/credit.proto\x1a\x15\x62\x61shu/v1/report.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x01\n\x06\x41\x63\x63\x65ss\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x12\n\ndata_items\x18\x06 \x03(\t\x12\x14\n\x0cplatform_ids\x18\x07 \x03(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x12\n\nconsent_id\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\r\n\x05\x63ount\x18\x0c \x01(\x03\"\xd0\x01\n\x13ListAccessesRequest\x12#\n\x04page\x18\x01 \x01(\x0b\x32\x15.bashu.v1.PageRequest\x12\x38\n\x08\x66rom_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x36\n\x06to_day\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\"\n\x07subject\x18\x04 \x01(\x0b\x32\x11.bashu.v1.Subject\"}\n\x14ListAccessesResponse\x12\"\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x10.bashu.v1.Access\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\x12\x1b\n\x13under_consents_only\x18\x03 \x01(\x08\"\x80\x01\n\x17RequestOwnReportRequest\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\ndata_items\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\x92\x01\n\x18RequestOwnReportResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x06report\x18\x02 \x01(\x0b\x32\x16.bashu.v1.CreditReport\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x16\n\x0e\x66ree_of_charge\x18\x04 \x01(\x08\"\x7f\n\x1dRequestOwnReportResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06report\x18\x02 \x01(\x0c\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x16\n\x0e\x66ree_of_charge\x18\x04 \x01(\x08\"w\n\x13\x41\x64\x64StatementRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\trecord_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x04text\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\",\n\x14\x41\x64\x64StatementResponse\x12\x14\n\x0cstatement_id\x18\x01 \x01(\t\"\xea\x01\n\x07\x44ispute\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0bplatform_id\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.bashu.v1.DisputeState\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x06 \x01(\t\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\x12OpenDisputeRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\trecord_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\x0bplatform_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"9\n\x13OpenDisputeResponse\x12\"\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Dispute\"2\n\x11GetDisputeRequest\x12\x1d\n\ndispute_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"8\n\x12GetDisputeResponse\x12\"\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Dispute\"Y\n\x11\x46reezeFileRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"]\n\x12\x46reezeFileResponse\x12-\n\tfrozen_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10withheld_queries\x18\x02 \x01(\x05\"=\n\x0fThawFileRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"A\n\x10ThawFileResponse\x12-\n\tthawed_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x02\n\x07\x45rasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.bashu.v1.ErasureState\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12\x30\n\x0crequested_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\terased_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndecided_by\x18\x07 \x01(\t\x12\x18\n\x10\x62\x61\x63kups_lapse_on\x18\x08 \x01(\t\x12\x11\n\tpreserved\x18\t \x01(\x08\"]\n\x15RequestErasureRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"<\n\x16RequestErasureResponse\x12\"\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Erasure\"?\n\x11GetErasureRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"8\n\x12GetErasureResponse\x12\"\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Erasure\"?\n\x11\x45xportMineRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"\"\n\x12\x45xportMineResponse\x12\x0c\n\x04line\x18\x01 \x01(\x0c*e\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RASURE_STATE_RESTRICTED\x10\x01\x12\x18\n\x14\x45RASURE_STATE_ERASED\x10\x02*\x9d\x01\n\x0c\x44isputeState\x12\x1d\n\x19\x44ISPUTE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44ISPUTE_STATE_RECEIVED\x10\x01\x12\x1b\n\x17\x44ISPUTE_STATE_FORWARDED\x10\x02\x12\x19\n\x15\x44ISPUTE_STATE_CHECKED\x10\x03\x12\x1a\n\x16\x44ISPUTE_STATE_ANSWERED\x10\x04\x32\x93\x06\n\x0eSubjectService\x12M\n\x0cListAccesses\x12\x1d.bashu.v1.ListAccessesRequest\x1a\x1e.bashu.v1.ListAccessesResponse\x12Y\n\x10RequestOwnReport\x12!.bashu.v1.RequestOwnReportRequest\x1a\".bashu.v1.RequestOwnReportResponse\x12M\n\x0c\x41\x64\x64Statement\x12\x1d.bashu.v1.AddStatementRequest\x1a\x1e.bashu.v1.AddStatementResponse\x12J\n\x0bOpenDispute\x12\x1c.bashu.v1.OpenDisputeRequest\x1a\x1d.bashu.v1.OpenDisputeResponse\x12G\n\nGetDispute\x12\x1b.bashu.v1.GetDisputeRequest\x1a\x1c.bashu.v1.GetDisputeResponse\x12G\n\nFreezeFile\x12\x1b.bashu.v1.FreezeFileRequest\x1a\x1c.bashu.v1.FreezeFileResponse\x12\x41\n\x08ThawFile\x12\x19.bashu.v1.ThawFileRequest\x1a\x1a.bashu.v1.ThawFileResponse\x12I\n\nExportMine\x12\x1b.bashu.v1.ExportMineRequest\x1a\x1c.bashu.v1.ExportMineResponse0\x01\x12S\n\x0eRequestErasure\x12\x1f.bashu.v1.RequestErasureRequest\x1a .bashu.v1.RequestErasureResponse\x12G\n\nGetErasure\x12\x1b.bashu.v1.GetErasureRequest\x1a\x1c.bashu.v1.GetErasureResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62\x61shu/v1/subject.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x15\x62\x61shu/v1/credit.proto\x1a\x15\x62\x61shu/v1/report.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x01\n\x06\x41\x63\x63\x65ss\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12\x10\n\x08operator\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x12\n\ndata_items\x18\x06 \x03(\t\x12\x14\n\x0cplatform_ids\x18\x07 \x03(\t\x12\x0f\n\x07outcome\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x12\n\nconsent_id\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\x12\r\n\x05\x63ount\x18\x0c \x01(\x03\"\xd0\x01\n\x13ListAccessesRequest\x12#\n\x04page\x18\x01 \x01(\x0b\x32\x15.bashu.v1.PageRequest\x12\x38\n\x08\x66rom_day\x18\x02 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\x36\n\x06to_day\x18\x03 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\"\n\x07subject\x18\x04 \x01(\x0b\x32\x11.bashu.v1.Subject\"}\n\x14ListAccessesResponse\x12\"\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x10.bashu.v1.Access\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\x12\x1b\n\x13under_consents_only\x18\x03 \x01(\x08\"\x80\x01\n\x17RequestOwnReportRequest\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\ndata_items\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"\x92\x01\n\x18RequestOwnReportResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x06report\x18\x02 \x01(\x0b\x32\x16.bashu.v1.CreditReport\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x16\n\x0e\x66ree_of_charge\x18\x04 \x01(\x08\"\x7f\n\x1dRequestOwnReportResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06report\x18\x02 \x01(\x0c\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x16\n\x0e\x66ree_of_charge\x18\x04 \x01(\x08\"w\n\x13\x41\x64\x64StatementRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\trecord_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x04text\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\",\n\x14\x41\x64\x64StatementResponse\x12\x14\n\x0cstatement_id\x18\x01 \x01(\t\"\xaa\x03\n\x07\x44ispute\x12\x12\n\ndispute_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0bplatform_id\x18\x03 \x01(\t\x12%\n\x05state\x18\x04 \x01(\x0e\x32\x16.bashu.v1.DisputeState\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x06 \x01(\t\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tdata_item\x18\t \x01(\t\x12\x11\n\topened_by\x18\n \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x0b \x01(\t\x12\x1a\n\x12platform_reference\x18\x0c \x01(\t\x12\x0f\n\x07\x63hannel\x18\r \x01(\t\x12\x0c\n\x04task\x18\x0e \x01(\t\x12\x17\n\x0fseen_in_release\x18\x0f \x01(\x08\x12\x0f\n\x07overdue\x18\x10 \x01(\x08\x12\x0c\n\x04text\x18\x11 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x12 \x01(\t\"=\n\x16ListCorrectionsRequest\x12#\n\x04page\x18\x01 \x01(\x0b\x32\x15.bashu.v1.PageRequest\"\xb6\x01\n\nCorrection\x12\x15\n\rcorrection_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0bplatform_id\x18\x03 \x01(\t\x12\x11\n\tdata_item\x18\x04 \x01(\t\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x30\n\x0c\x63orrected_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brequest_ids\x18\x07 \x03(\t\"j\n\x17ListCorrectionsResponse\x12)\n\x0b\x63orrections\x18\x01 \x03(\x0b\x32\x14.bashu.v1.Correction\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\"\xd5\x01\n\x12OpenDisputeRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\trecord_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\x0bplatform_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1a\n\tdata_item\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0erecord_locator\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"9\n\x13OpenDisputeResponse\x12\"\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Dispute\"2\n\x11GetDisputeRequest\x12\x1d\n\ndispute_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"H\n\x12GetDisputeResponse\x12\"\n\x07\x64ispute\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Dispute\x12\x0e\n\x06letter\x18\x02 \x01(\t\"Y\n\x11\x46reezeFileRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"]\n\x12\x46reezeFileResponse\x12-\n\tfrozen_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10withheld_queries\x18\x02 \x01(\x05\"=\n\x0fThawFileRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"A\n\x10ThawFileResponse\x12-\n\tthawed_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x02\n\x07\x45rasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12%\n\x05state\x18\x02 \x01(\x0e\x32\x16.bashu.v1.ErasureState\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\x12\x30\n\x0crequested_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\terased_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndecided_by\x18\x07 \x01(\t\x12\x18\n\x10\x62\x61\x63kups_lapse_on\x18\x08 \x01(\t\x12\x11\n\tpreserved\x18\t \x01(\x08\"]\n\x15RequestErasureRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x06reason\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"<\n\x16RequestErasureResponse\x12\"\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Erasure\"?\n\x11GetErasureRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"8\n\x12GetErasureResponse\x12\"\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x11.bashu.v1.Erasure\"?\n\x11\x45xportMineRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\"\"\n\x12\x45xportMineResponse\x12\x0c\n\x04line\x18\x01 \x01(\x0c*e\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RASURE_STATE_RESTRICTED\x10\x01\x12\x18\n\x14\x45RASURE_STATE_ERASED\x10\x02*\x9d\x01\n\x0c\x44isputeState\x12\x1d\n\x19\x44ISPUTE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44ISPUTE_STATE_RECEIVED\x10\x01\x12\x1b\n\x17\x44ISPUTE_STATE_FORWARDED\x10\x02\x12\x19\n\x15\x44ISPUTE_STATE_CHECKED\x10\x03\x12\x1a\n\x16\x44ISPUTE_STATE_ANSWERED\x10\x04\x32\xeb\x06\n\x0eSubjectService\x12M\n\x0cListAccesses\x12\x1d.bashu.v1.ListAccessesRequest\x1a\x1e.bashu.v1.ListAccessesResponse\x12Y\n\x10RequestOwnReport\x12!.bashu.v1.RequestOwnReportRequest\x1a\".bashu.v1.RequestOwnReportResponse\x12M\n\x0c\x41\x64\x64Statement\x12\x1d.bashu.v1.AddStatementRequest\x1a\x1e.bashu.v1.AddStatementResponse\x12J\n\x0bOpenDispute\x12\x1c.bashu.v1.OpenDisputeRequest\x1a\x1d.bashu.v1.OpenDisputeResponse\x12G\n\nGetDispute\x12\x1b.bashu.v1.GetDisputeRequest\x1a\x1c.bashu.v1.GetDisputeResponse\x12V\n\x0fListCorrections\x12 .bashu.v1.ListCorrectionsRequest\x1a!.bashu.v1.ListCorrectionsResponse\x12G\n\nFreezeFile\x12\x1b.bashu.v1.FreezeFileRequest\x1a\x1c.bashu.v1.FreezeFileResponse\x12\x41\n\x08ThawFile\x12\x19.bashu.v1.ThawFileRequest\x1a\x1a.bashu.v1.ThawFileResponse\x12I\n\nExportMine\x12\x1b.bashu.v1.ExportMineRequest\x1a\x1c.bashu.v1.ExportMineResponse0\x01\x12S\n\x0eRequestErasure\x12\x1f.bashu.v1.RequestErasureRequest\x1a .bashu.v1.RequestErasureResponse\x12G\n\nGetErasure\x12\x1b.bashu.v1.GetErasureRequest\x1a\x1c.bashu.v1.GetErasureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +60,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENDISPUTEREQUEST'].fields_by_name['platform_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_OPENDISPUTEREQUEST'].fields_by_name['text']._loaded_options = None
   _globals['_OPENDISPUTEREQUEST'].fields_by_name['text']._serialized_options = b'\272H\007r\005\020\001\030\320\017'
+  _globals['_OPENDISPUTEREQUEST'].fields_by_name['data_item']._loaded_options = None
+  _globals['_OPENDISPUTEREQUEST'].fields_by_name['data_item']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_OPENDISPUTEREQUEST'].fields_by_name['record_locator']._loaded_options = None
+  _globals['_OPENDISPUTEREQUEST'].fields_by_name['record_locator']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETDISPUTEREQUEST'].fields_by_name['dispute_id']._loaded_options = None
   _globals['_GETDISPUTEREQUEST'].fields_by_name['dispute_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_FREEZEFILEREQUEST'].fields_by_name['subject']._loaded_options = None
@@ -76,10 +80,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETERASUREREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\003\310\001\001'
   _globals['_EXPORTMINEREQUEST'].fields_by_name['subject']._loaded_options = None
   _globals['_EXPORTMINEREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ERASURESTATE']._serialized_start=2889
-  _globals['_ERASURESTATE']._serialized_end=2990
-  _globals['_DISPUTESTATE']._serialized_start=2993
-  _globals['_DISPUTESTATE']._serialized_end=3150
+  _globals['_ERASURESTATE']._serialized_start=3514
+  _globals['_ERASURESTATE']._serialized_end=3615
+  _globals['_DISPUTESTATE']._serialized_start=3618
+  _globals['_DISPUTESTATE']._serialized_end=3775
   _globals['_ACCESS']._serialized_start=168
   _globals['_ACCESS']._serialized_end=420
   _globals['_LISTACCESSESREQUEST']._serialized_start=423
@@ -97,37 +101,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDSTATEMENTRESPONSE']._serialized_start=1290
   _globals['_ADDSTATEMENTRESPONSE']._serialized_end=1334
   _globals['_DISPUTE']._serialized_start=1337
-  _globals['_DISPUTE']._serialized_end=1571
-  _globals['_OPENDISPUTEREQUEST']._serialized_start=1574
-  _globals['_OPENDISPUTEREQUEST']._serialized_end=1726
-  _globals['_OPENDISPUTERESPONSE']._serialized_start=1728
-  _globals['_OPENDISPUTERESPONSE']._serialized_end=1785
-  _globals['_GETDISPUTEREQUEST']._serialized_start=1787
-  _globals['_GETDISPUTEREQUEST']._serialized_end=1837
-  _globals['_GETDISPUTERESPONSE']._serialized_start=1839
-  _globals['_GETDISPUTERESPONSE']._serialized_end=1895
-  _globals['_FREEZEFILEREQUEST']._serialized_start=1897
-  _globals['_FREEZEFILEREQUEST']._serialized_end=1986
-  _globals['_FREEZEFILERESPONSE']._serialized_start=1988
-  _globals['_FREEZEFILERESPONSE']._serialized_end=2081
-  _globals['_THAWFILEREQUEST']._serialized_start=2083
-  _globals['_THAWFILEREQUEST']._serialized_end=2144
-  _globals['_THAWFILERESPONSE']._serialized_start=2146
-  _globals['_THAWFILERESPONSE']._serialized_end=2211
-  _globals['_ERASURE']._serialized_start=2214
-  _globals['_ERASURE']._serialized_end=2506
-  _globals['_REQUESTERASUREREQUEST']._serialized_start=2508
-  _globals['_REQUESTERASUREREQUEST']._serialized_end=2601
-  _globals['_REQUESTERASURERESPONSE']._serialized_start=2603
-  _globals['_REQUESTERASURERESPONSE']._serialized_end=2663
-  _globals['_GETERASUREREQUEST']._serialized_start=2665
-  _globals['_GETERASUREREQUEST']._serialized_end=2728
-  _globals['_GETERASURERESPONSE']._serialized_start=2730
-  _globals['_GETERASURERESPONSE']._serialized_end=2786
-  _globals['_EXPORTMINEREQUEST']._serialized_start=2788
-  _globals['_EXPORTMINEREQUEST']._serialized_end=2851
-  _globals['_EXPORTMINERESPONSE']._serialized_start=2853
-  _globals['_EXPORTMINERESPONSE']._serialized_end=2887
-  _globals['_SUBJECTSERVICE']._serialized_start=3153
-  _globals['_SUBJECTSERVICE']._serialized_end=3940
+  _globals['_DISPUTE']._serialized_end=1763
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_start=1765
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_end=1826
+  _globals['_CORRECTION']._serialized_start=1829
+  _globals['_CORRECTION']._serialized_end=2011
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_start=2013
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_end=2119
+  _globals['_OPENDISPUTEREQUEST']._serialized_start=2122
+  _globals['_OPENDISPUTEREQUEST']._serialized_end=2335
+  _globals['_OPENDISPUTERESPONSE']._serialized_start=2337
+  _globals['_OPENDISPUTERESPONSE']._serialized_end=2394
+  _globals['_GETDISPUTEREQUEST']._serialized_start=2396
+  _globals['_GETDISPUTEREQUEST']._serialized_end=2446
+  _globals['_GETDISPUTERESPONSE']._serialized_start=2448
+  _globals['_GETDISPUTERESPONSE']._serialized_end=2520
+  _globals['_FREEZEFILEREQUEST']._serialized_start=2522
+  _globals['_FREEZEFILEREQUEST']._serialized_end=2611
+  _globals['_FREEZEFILERESPONSE']._serialized_start=2613
+  _globals['_FREEZEFILERESPONSE']._serialized_end=2706
+  _globals['_THAWFILEREQUEST']._serialized_start=2708
+  _globals['_THAWFILEREQUEST']._serialized_end=2769
+  _globals['_THAWFILERESPONSE']._serialized_start=2771
+  _globals['_THAWFILERESPONSE']._serialized_end=2836
+  _globals['_ERASURE']._serialized_start=2839
+  _globals['_ERASURE']._serialized_end=3131
+  _globals['_REQUESTERASUREREQUEST']._serialized_start=3133
+  _globals['_REQUESTERASUREREQUEST']._serialized_end=3226
+  _globals['_REQUESTERASURERESPONSE']._serialized_start=3228
+  _globals['_REQUESTERASURERESPONSE']._serialized_end=3288
+  _globals['_GETERASUREREQUEST']._serialized_start=3290
+  _globals['_GETERASUREREQUEST']._serialized_end=3353
+  _globals['_GETERASURERESPONSE']._serialized_start=3355
+  _globals['_GETERASURERESPONSE']._serialized_end=3411
+  _globals['_EXPORTMINEREQUEST']._serialized_start=3413
+  _globals['_EXPORTMINEREQUEST']._serialized_end=3476
+  _globals['_EXPORTMINERESPONSE']._serialized_start=3478
+  _globals['_EXPORTMINERESPONSE']._serialized_end=3512
+  _globals['_SUBJECTSERVICE']._serialized_start=3778
+  _globals['_SUBJECTSERVICE']._serialized_end=4653
 # @@protoc_insertion_point(module_scope)

@@ -399,6 +399,16 @@ class Dispute(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     DUE_AT_FIELD_NUMBER: _builtins.int
+    DATA_ITEM_FIELD_NUMBER: _builtins.int
+    OPENED_BY_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    PLATFORM_REFERENCE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    SEEN_IN_RELEASE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
     dispute_id: _builtins.str
     """Id."""
     record_id: _builtins.str
@@ -411,6 +421,28 @@ class Dispute(_message.Message):
     """Outcome code once checked."""
     answer: _builtins.str
     """Written answer."""
+    data_item: _builtins.str
+    """Data item of the record, where it was named."""
+    opened_by: _builtins.str
+    """SUBJECT, LENDER or COMPLIANCE."""
+    entry_id: _builtins.str
+    """Ledger entry of its opening."""
+    platform_reference: _builtins.str
+    """Number under which the platform keeps it; empty: not taken by the platform yet."""
+    channel: _builtins.str
+    """INTERFACE or LETTER: how it reaches the platform."""
+    task: _builtins.str
+    """Next step of an officer: SEND_LETTER, WRITE_ANSWER, CHASE_PLATFORM (overdue at the platform) or empty."""
+    seen_in_release: _builtins.bool
+    """Whether a report about the subject with data of this platform was released before: the gateway keeps no record and
+    can confirm no more of record_id.
+    """
+    overdue: _builtins.bool
+    """Whether the 20 days are over and no written answer was given."""
+    text: _builtins.str
+    """What is wrong, in the opener's words; shown by GetDispute to the opener's side and to officers."""
+    explanation: _builtins.str
+    """What the platform says of its check; shown likewise."""
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
         """Received, UTC."""
@@ -430,14 +462,128 @@ class Dispute(_message.Message):
         answer: _builtins.str = ...,
         received_at: _timestamp_pb2.Timestamp | None = ...,
         due_at: _timestamp_pb2.Timestamp | None = ...,
+        data_item: _builtins.str = ...,
+        opened_by: _builtins.str = ...,
+        entry_id: _builtins.str = ...,
+        platform_reference: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        task: _builtins.str = ...,
+        seen_in_release: _builtins.bool = ...,
+        overdue: _builtins.bool = ...,
+        text: _builtins.str = ...,
+        explanation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "dispute_id", b"dispute_id", "due_at", b"due_at", "outcome", b"outcome", "platform_id", b"platform_id", "received_at", b"received_at", "record_id", b"record_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "channel", b"channel", "data_item", b"data_item", "dispute_id", b"dispute_id", "due_at", b"due_at", "entry_id", b"entry_id", "explanation", b"explanation", "opened_by", b"opened_by", "outcome", b"outcome", "overdue", b"overdue", "platform_id", b"platform_id", "platform_reference", b"platform_reference", "received_at", b"received_at", "record_id", b"record_id", "seen_in_release", b"seen_in_release", "state", b"state", "task", b"task", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Dispute: _TypeAlias = Dispute  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsRequest(_message.Message):
+    """Names a page of corrections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> _common_pb2.PageRequest:
+        """Page."""
+
+    def __init__(
+        self,
+        *,
+        page: _common_pb2.PageRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsRequest: _TypeAlias = ListCorrectionsRequest  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """A record that the caller's institution got and that was corrected since."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTION_ID_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    PLATFORM_ID_FIELD_NUMBER: _builtins.int
+    DATA_ITEM_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    CORRECTED_AT_FIELD_NUMBER: _builtins.int
+    REQUEST_IDS_FIELD_NUMBER: _builtins.int
+    correction_id: _builtins.str
+    """Id."""
+    record_id: _builtins.str
+    """Record, as in the report."""
+    platform_id: _builtins.str
+    """Platform."""
+    data_item: _builtins.str
+    """Data item, where the dispute named it."""
+    outcome: _builtins.str
+    """Code of dispute_check_result."""
+    @_builtins.property
+    def corrected_at(self) -> _timestamp_pb2.Timestamp:
+        """When the platform found it wrong, UTC."""
+
+    @_builtins.property
+    def request_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The institution's own queries about the subject with data of this platform in the 12 months before."""
+
+    def __init__(
+        self,
+        *,
+        correction_id: _builtins.str = ...,
+        record_id: _builtins.str = ...,
+        platform_id: _builtins.str = ...,
+        data_item: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        corrected_at: _timestamp_pb2.Timestamp | None = ...,
+        request_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["corrected_at", b"corrected_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrected_at", b"corrected_at", "correction_id", b"correction_id", "data_item", b"data_item", "outcome", b"outcome", "platform_id", b"platform_id", "record_id", b"record_id", "request_ids", b"request_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
+
+@_typing.final
+class ListCorrectionsResponse(_message.Message):
+    """One page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """Corrections, the oldest first."""
+
+    @_builtins.property
+    def page(self) -> _common_pb2.PageResponse:
+        """Next page."""
+
+    def __init__(
+        self,
+        *,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        page: _common_pb2.PageResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections", "page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCorrectionsResponse: _TypeAlias = ListCorrectionsResponse  # noqa: Y015
 
 @_typing.final
 class OpenDisputeRequest(_message.Message):
@@ -449,12 +595,18 @@ class OpenDisputeRequest(_message.Message):
     RECORD_ID_FIELD_NUMBER: _builtins.int
     PLATFORM_ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    DATA_ITEM_FIELD_NUMBER: _builtins.int
+    RECORD_LOCATOR_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     """Record."""
     platform_id: _builtins.str
     """Platform."""
     text: _builtins.str
     """What is wrong."""
+    data_item: _builtins.str
+    """Data item of the record; a platform's interface needs it, without it the dispute goes by letter."""
+    record_locator: _builtins.str
+    """How the platform names the record: document number, case number, month; empty where it has no such name."""
     @_builtins.property
     def subject(self) -> _common_pb2.Subject:
         """The subject."""
@@ -466,10 +618,12 @@ class OpenDisputeRequest(_message.Message):
         record_id: _builtins.str = ...,
         platform_id: _builtins.str = ...,
         text: _builtins.str = ...,
+        data_item: _builtins.str = ...,
+        record_locator: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform_id", b"platform_id", "record_id", b"record_id", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_item", b"data_item", "platform_id", b"platform_id", "record_id", b"record_id", "record_locator", b"record_locator", "subject", b"subject", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -528,6 +682,9 @@ class GetDisputeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DISPUTE_FIELD_NUMBER: _builtins.int
+    LETTER_FIELD_NUMBER: _builtins.int
+    letter: _builtins.str
+    """Letter to print for the platform, for officers, where channel is LETTER."""
     @_builtins.property
     def dispute(self) -> Global___Dispute:
         """The dispute."""
@@ -536,10 +693,11 @@ class GetDisputeResponse(_message.Message):
         self,
         *,
         dispute: Global___Dispute | None = ...,
+        letter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute", b"dispute", "letter", b"letter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

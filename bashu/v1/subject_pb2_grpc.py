@@ -61,6 +61,11 @@ class SubjectServiceStub:
                 request_serializer=bashu_dot_v1_dot_subject__pb2.GetDisputeRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_subject__pb2.GetDisputeResponse.FromString,
                 _registered_method=True)
+        self.ListCorrections = channel.unary_unary(
+                '/bashu.v1.SubjectService/ListCorrections',
+                request_serializer=bashu_dot_v1_dot_subject__pb2.ListCorrectionsRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_subject__pb2.ListCorrectionsResponse.FromString,
+                _registered_method=True)
         self.FreezeFile = channel.unary_unary(
                 '/bashu.v1.SubjectService/FreezeFile',
                 request_serializer=bashu_dot_v1_dot_subject__pb2.FreezeFileRequest.SerializeToString,
@@ -123,6 +128,13 @@ class SubjectServiceServicer:
 
     def GetDispute(self, request, context):
         """Reads a dispute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCorrections(self, request, context):
+        """Corrections after disputes that concern what the caller's institution got in the 12 months before. Role LENDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +203,11 @@ def add_SubjectServiceServicer_to_server(servicer, server):
                     servicer.GetDispute,
                     request_deserializer=bashu_dot_v1_dot_subject__pb2.GetDisputeRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_subject__pb2.GetDisputeResponse.SerializeToString,
+            ),
+            'ListCorrections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCorrections,
+                    request_deserializer=bashu_dot_v1_dot_subject__pb2.ListCorrectionsRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_subject__pb2.ListCorrectionsResponse.SerializeToString,
             ),
             'FreezeFile': grpc.unary_unary_rpc_method_handler(
                     servicer.FreezeFile,
@@ -355,6 +372,33 @@ class SubjectService:
             '/bashu.v1.SubjectService/GetDispute',
             bashu_dot_v1_dot_subject__pb2.GetDisputeRequest.SerializeToString,
             bashu_dot_v1_dot_subject__pb2.GetDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCorrections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.SubjectService/ListCorrections',
+            bashu_dot_v1_dot_subject__pb2.ListCorrectionsRequest.SerializeToString,
+            bashu_dot_v1_dot_subject__pb2.ListCorrectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

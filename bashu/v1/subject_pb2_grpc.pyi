@@ -28,6 +28,8 @@ class SubjectServiceStub:
     """Disputes one record at one platform (异议, 条例 Art. 25)."""
     GetDispute: _aio.UnaryUnaryMultiCallable[_subject_pb2.GetDisputeRequest, _subject_pb2.GetDisputeResponse]
     """Reads a dispute."""
+    ListCorrections: _aio.UnaryUnaryMultiCallable[_subject_pb2.ListCorrectionsRequest, _subject_pb2.ListCorrectionsResponse]
+    """Corrections after disputes that concern what the caller's institution got in the 12 months before. Role LENDER."""
     FreezeFile: _aio.UnaryUnaryMultiCallable[_subject_pb2.FreezeFileRequest, _subject_pb2.FreezeFileResponse]
     """Freezes the file: no query is admitted or released until it is thawed."""
     ThawFile: _aio.UnaryUnaryMultiCallable[_subject_pb2.ThawFileRequest, _subject_pb2.ThawFileResponse]
@@ -85,6 +87,14 @@ class SubjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_subject_pb2.GetDisputeRequest, _abc.Awaitable[_subject_pb2.GetDisputeResponse]],
     ) -> _abc.Awaitable[_subject_pb2.GetDisputeResponse]:
         """Reads a dispute."""
+
+    @_abc_1.abstractmethod
+    def ListCorrections(
+        self,
+        request: _subject_pb2.ListCorrectionsRequest,
+        context: _aio.ServicerContext[_subject_pb2.ListCorrectionsRequest, _abc.Awaitable[_subject_pb2.ListCorrectionsResponse]],
+    ) -> _abc.Awaitable[_subject_pb2.ListCorrectionsResponse]:
+        """Corrections after disputes that concern what the caller's institution got in the 12 months before. Role LENDER."""
 
     @_abc_1.abstractmethod
     def FreezeFile(

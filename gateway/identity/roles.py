@@ -45,6 +45,7 @@ _TABLE: Final = {
         "AddStatement": _SUBJECT,
         "OpenDispute": _SUBJECT | _LENDER | _COMPLIANCE,
         "GetDispute": _SUBJECT | _LENDER | _COMPLIANCE,
+        "ListCorrections": _LENDER,
         "FreezeFile": _SUBJECT,
         "ThawFile": _SUBJECT,
         "ExportMine": _SUBJECT,

@@ -52,6 +52,11 @@ FROM loan WHERE pseudonym = $1 ORDER BY registered_at, institution, loan_referen
 SELECT hold_id, kind AS hold_kind, placed_at, lifted_at FROM hold_record WHERE pseudonym = $1 ORDER BY hold_id""",
     "own_report": """
 SELECT request_id, year, ordinal, released_at FROM own_report WHERE pseudonym = $1 ORDER BY year, ordinal""",
+    "dispute": """
+SELECT dispute_id, record_id, platform_id, data_item, opened_by, state, outcome, received_at, due_at, checked_at,
+    answered_at, entry_id FROM dispute WHERE pseudonym = $1 ORDER BY dispute_id""",
+    "statement": """
+SELECT statement_id, record_id, added_at, entry_id FROM subject_statement WHERE pseudonym = $1 ORDER BY statement_id""",
     "erasure": """
 SELECT erasure_id, requested_at, due_at, erased_at, decided_by, backups_lapse_on FROM erasure
 WHERE pseudonym = $1 ORDER BY requested_at""",

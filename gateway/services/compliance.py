@@ -18,6 +18,7 @@ from gateway.question import read_subject
 from gateway.reviews import Reviews, by_caller
 from gateway.rights.erasures import Erasures
 from gateway.services.accesses import access_message, anomaly_message, institution_filter, sample_message, trace_message
+from gateway.services.disputes import DisputeCalls
 from gateway.services.erasures import erasure_message
 from gateway.services.paging import after_id, page_size, read_id
 from gateway.validation import validate
@@ -37,6 +38,7 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         erasures: Erasures,
         unmasking: Unmasking,
         desk: Desk,
+        disputes: DisputeCalls,
         standard: Standard,
         clock: Clock,
     ) -> None:
@@ -45,6 +47,7 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         self._erasures = erasures
         self._unmasking = unmasking
         self._desk = desk
+        self._disputes = disputes
         self._reviews = reviews
         self._standard = standard
         self._clock = clock
@@ -133,6 +136,20 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         answer = compliance_pb2.ListAnomaliesResponse(anomalies=[anomaly_message(one) for one in found[:size]])
         answer.page.next_page_token = found[size - 1].key if len(found) > size else ""
         return answer
+
+    async def ListDisputes(  # noqa: N802
+        self, request: compliance_pb2.ListDisputesRequest, _context: Context
+    ) -> compliance_pb2.ListDisputesResponse:
+        """List disputes and what is to be done about each, the oldest first."""
+        validate(request)
+        return await self._disputes.page(request, current_caller())
+
+    async def UpdateDispute(  # noqa: N802
+        self, request: compliance_pb2.UpdateDisputeRequest, _context: Context
+    ) -> compliance_pb2.UpdateDisputeResponse:
+        """Move a dispute on by one step."""
+        validate(request)
+        return await self._disputes.update(request, current_caller())
 
     async def PlaceHold(  # noqa: N802 - the contract's name
         self, request: compliance_pb2.PlaceHoldRequest, _context: Context

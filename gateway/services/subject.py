@@ -14,7 +14,7 @@ from core.errors import BashuError, Reason
 from core.permit import Subject
 from database import Database
 from gateway.accesses import AccessLists, days
-from gateway.identity.model import Caller, current_caller, current_deadline
+from gateway.identity.model import Caller, Role, current_caller, current_deadline
 from gateway.interceptors import Context
 from gateway.officers import Holds
 from gateway.pseudonyms import Pseudonyms
@@ -25,6 +25,7 @@ from gateway.rights.mine import Mine
 from gateway.rights.own_report import OwnReports, refuse_unfit_mandate
 from gateway.services.accesses import access_message
 from gateway.services.credit import receipt_message
+from gateway.services.disputes import DisputeCalls
 from gateway.services.erasures import erasure_message
 from gateway.services.paging import page_size
 from gateway.validation import validate
@@ -33,7 +34,7 @@ from standards.catalogue import Standard
 
 
 class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
-    """Everything but statements and disputes, which answer UNIMPLEMENTED."""
+    """What a subject may do about its file; disputes also for lenders and compliance."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
         mine: Mine,
         holds: Holds,
         erasures: Erasures,
+        disputes: DisputeCalls,
         pseudonyms: Pseudonyms,
         standard: Standard,
         clock: Clock,
@@ -54,6 +56,7 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
         self._mine = mine
         self._holds = holds
         self._erasures = erasures
+        self._disputes = disputes
         self._pseudonyms = pseudonyms
         self._standard = standard
         self._clock = clock
@@ -109,6 +112,38 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
             free_of_charge=own.is_free,
         )
 
+    async def AddStatement(  # noqa: N802
+        self, request: subject_pb2.AddStatementRequest, _context: Context
+    ) -> subject_pb2.AddStatementResponse:
+        """Add a statement of the subject; every report that shows the record carries it from now on."""
+        validate(request)
+        caller = current_caller()
+        return await self._disputes.add_statement(request, self._own(caller, request.subject), caller)
+
+    async def OpenDispute(  # noqa: N802
+        self, request: subject_pb2.OpenDisputeRequest, _context: Context
+    ) -> subject_pb2.OpenDisputeResponse:
+        """Open a dispute on one record at one platform; every report that shows the record says so from now on."""
+        validate(request)
+        caller = current_caller()
+        is_agent = caller.role is Role.SUBJECT_AGENT
+        subject = self._own(caller, request.subject) if is_agent else self._read(request.subject)
+        return await self._disputes.open(request, subject, caller)
+
+    async def GetDispute(  # noqa: N802
+        self, request: subject_pb2.GetDisputeRequest, _context: Context
+    ) -> subject_pb2.GetDisputeResponse:
+        """Show one dispute, whole."""
+        validate(request)
+        return await self._disputes.get(request, current_caller())
+
+    async def ListCorrections(  # noqa: N802
+        self, request: subject_pb2.ListCorrectionsRequest, _context: Context
+    ) -> subject_pb2.ListCorrectionsResponse:
+        """List what was corrected of what the caller's institution got."""
+        validate(request)
+        return await self._disputes.corrections(request, current_caller())
+
     async def FreezeFile(  # noqa: N802 - the contract's name
         self, request: subject_pb2.FreezeFileRequest, _context: Context
     ) -> subject_pb2.FreezeFileResponse:
@@ -155,9 +190,12 @@ class SubjectServicer(subject_pb2_grpc.SubjectServiceServicer):
 
     def _own(self, caller: Caller, message: SubjectMessage) -> Subject:
         """Return the subject named, which must be the one the token speaks for, under any authority's key."""
-        subject = read_subject(message, standard=self._standard, today=self._clock.now().astimezone(SHANGHAI).date())
+        subject = self._read(message)
         mine = caller.subject_commitment
         known = self._pseudonyms.commitments(subject)
         if mine is None or not any(same_commitment(commitment, mine) for commitment in known):
             raise BashuError(Reason.SUBJECT_MISMATCH, "the token speaks for another subject (sbj)", field="subject")
         return subject
+
+    def _read(self, message: SubjectMessage) -> Subject:
+        return read_subject(message, standard=self._standard, today=self._clock.now().astimezone(SHANGHAI).date())
