@@ -14,10 +14,8 @@ from bashu.cli.session import (
     JsonOption,
     OperatorOption,
     ProfileOption,
-    call,
+    answer_or_json,
     find_profile,
-    message_json,
-    print_json,
 )
 from bashu.cli.subjects import (
     FromOption,
@@ -72,14 +70,10 @@ def search(
         to_day=last_day,
         page=page_request(page_size, page_token),
     )
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.SearchAccess, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.SearchAccess, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     out = console()
     out.print(access_list(answer.accesses))
@@ -101,14 +95,10 @@ def trace(
     """追溯 Follow a consent from its registration to every access under it."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.TraceConsentRequest(consent_id=consent_id)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.TraceConsent, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.TraceConsent, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     out = console()
     columns = ("版本 rev.", "从 from", "到 to", "原因 reason", "操作方 actor", "时间 at", "条目 entry id")
@@ -142,14 +132,10 @@ def report_subject(
     """主体全貌 Everything about one subject; it takes two officers within 24 h, so the first one is refused."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.ReportSubjectRequest(subject=named_subject(subject, name, person=person), reason=reason)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.ReportSubject, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.ReportSubject, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     out = console()
     out.print(grid("授权 consents", ("授权编号 consent id",), [(consent_id,) for consent_id in answer.consent_ids]))
@@ -172,14 +158,8 @@ def unmask(
     """解除遮盖 Show one masked or sealed value; an UNMASK entry says who saw it and why."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.UnmaskRequest(entry_id=entry_id, field=field, reason=reason)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.Unmask, request),
-        as_json=as_json,
-        deadline_s=deadline,
-    )
-    if as_json:
-        print_json(message_json(answer))
+    answer = answer_or_json(who, lambda rpcs: rpcs.compliance.Unmask, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
         return
     console().print(facts("已解除遮盖 unmasked", {"字段 field": field, "内容 value": answer.value}))
 
@@ -206,14 +186,8 @@ def sample(
     request = compliance_pb2.DrawSampleRequest(
         size=size, seed=seed, institution=institution, from_day=first_day, to_day=last_day
     )
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.DrawSample, request),
-        as_json=as_json,
-        deadline_s=deadline,
-    )
-    if as_json:
-        print_json(message_json(answer))
+    answer = answer_or_json(who, lambda rpcs: rpcs.compliance.DrawSample, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
         return
     out = console()
     rows = {
@@ -247,14 +221,10 @@ def verdict(
     """结论 Record what was found about one sampled access or letter, once."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.RecordVerdictRequest(sample_id=sample_id, entry_id=entry_id, verdict=verdict, note=note)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.RecordVerdict, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.RecordVerdict, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     console().print(facts("已记录 recorded", {"结论 verdict": verdict, "条目 entry id": answer.entry_id}))
 
@@ -274,14 +244,10 @@ def anomalies(
     """异常 List what looks unusual in the last 30 days; a hint to look, never a finding."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.ListAnomaliesRequest(page=page_request(page_size, page_token))
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.ListAnomalies, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.ListAnomalies, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     out = console()
     columns = (
@@ -326,14 +292,10 @@ def erasures(
     """删除申请 List the erasures that subjects asked for."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.ListErasuresRequest(page=page_request(page_size, page_token), with_erased=with_erased)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.ListErasures, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.ListErasures, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     out = console()
     for erasure in answer.erasures:
@@ -357,13 +319,9 @@ def erase(
     """提前删除 Erase before the retention period ends; a second officer within 24 h carries it out."""
     who = find_profile(profile, dev, participant, operator)
     request = compliance_pb2.DecideErasureRequest(erasure_id=erasure_id, reason=reason)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.compliance.DecideErasure, request),
-        as_json=as_json,
-        deadline_s=deadline,
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.DecideErasure, request, as_json=as_json, deadline_s=deadline
     )
-    if as_json:
-        print_json(message_json(answer))
+    if answer is None:
         return
     console().print(erasure_facts(answer.erasure))

@@ -10,10 +10,12 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
+import grpc
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from bashu.channels import Stubs
 from bashu.cli.tables import console, print_call_error
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
@@ -23,6 +25,8 @@ from bashu.verify import VerificationError
 DEFAULT_PROFILES: Final = (Path("bashu.toml"), Path("~/.config/bashu/bashu.toml"))
 
 _Result = TypeVar("_Result")
+_Asked = TypeVar("_Asked", bound=Message)
+_Answer = TypeVar("_Answer", bound=Message)
 
 
 class Exit(IntEnum):
@@ -99,6 +103,22 @@ def call(
         failed(error, as_json=as_json)
     except ProfileError as error:
         usage(str(error))
+
+
+def answer_or_json(
+    profile: Profile,
+    rpc: Callable[[Stubs], grpc.aio.UnaryUnaryMultiCallable[_Asked, _Answer]],
+    request: _Asked,
+    *,
+    as_json: bool,
+    deadline_s: float,
+) -> _Answer | None:
+    """Call one RPC and return its answer to be laid out; with ``--json`` print it as it is and return None."""
+    answer = call(profile, lambda client: client.call(rpc, request), as_json=as_json, deadline_s=deadline_s)
+    if not as_json:
+        return answer
+    print_json(message_json(answer))
+    return None
 
 
 def failed(error: VerificationError, *, as_json: bool) -> NoReturn:

@@ -19,6 +19,7 @@ from bashu.cli.session import (
     JsonOption,
     OperatorOption,
     ProfileOption,
+    answer_or_json,
     call,
     find_profile,
     message_json,
@@ -75,14 +76,8 @@ def accesses(
         to_day=last_day,
         page=page_request(page_size, page_token),
     )
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.subject.ListAccesses, request),
-        as_json=as_json,
-        deadline_s=deadline,
-    )
-    if as_json:
-        print_json(message_json(answer))
+    answer = answer_or_json(who, lambda rpcs: rpcs.subject.ListAccesses, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
         return
     out = console()
     out.print(access_list(answer.accesses))
@@ -160,14 +155,8 @@ def freeze(
     """冻结 Freeze the file: no query is admitted or released, one's own neither, until it is thawed."""
     who = find_profile(profile, dev, participant, operator)
     request = subject_pb2.FreezeFileRequest(subject=named_subject(subject, name, person=person), reason=reason)
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.subject.FreezeFile, request),
-        as_json=as_json,
-        deadline_s=deadline,
-    )
-    if as_json:
-        print_json(message_json(answer))
+    answer = answer_or_json(who, lambda rpcs: rpcs.subject.FreezeFile, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
         return
     rows = {
         "自 since": moment(answer.frozen_at),
@@ -192,14 +181,8 @@ def thaw(
     """解冻 End the freeze; consents that still stand may be used again."""
     who = find_profile(profile, dev, participant, operator)
     request = subject_pb2.ThawFileRequest(subject=named_subject(subject, name, person=person))
-    answer = call(
-        who,
-        lambda client: client.call(lambda rpcs: rpcs.subject.ThawFile, request),
-        as_json=as_json,
-        deadline_s=deadline,
-    )
-    if as_json:
-        print_json(message_json(answer))
+    answer = answer_or_json(who, lambda rpcs: rpcs.subject.ThawFile, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
         return
     console().print(facts("已解冻 thawed", {"自 since": moment(answer.thawed_at)}))
 
