@@ -13,7 +13,7 @@ from adapters.registry import AdapterNotLoadedError
 from adapters.suite.bench import FactFailed, Firm, Marks, Plan
 from adapters.suite.books import sandbox_marks
 from adapters.suite.run import Outcome, Result, Verdict, verdict
-from gateway.platforms import platform_configs
+from gateway.platform.configs import platform_configs
 from gateway.settings import SettingsError, load_settings
 from standards.catalogue import Standard, load_standard
 from standards.identifiers import IdentifierFailure, parse_uscc

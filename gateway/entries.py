@@ -176,6 +176,15 @@ class Entries:
         }
         return build_entry(EntryType.QUERY_DENIED, origin=self.origin, ts=ts, fields=fields)
 
+    def disclosure(self, platform_id: str, item: str, kind: str, *, ts: datetime) -> Entry:
+        """PLATFORM_EVENT: a platform sent what it should not have, first seen on that day; counts stand elsewhere."""
+        fields = {
+            "object": platform_id,
+            "status": {"to": "OVER_DISCLOSURE", "reason": kind, "actor": "SYSTEM"},
+            "scope": {"items": [item]},
+        }
+        return build_entry(EntryType.PLATFORM_EVENT, origin=self.origin, ts=ts, fields=fields)
+
     def release(
         self,
         permit: Permit,

@@ -7,7 +7,6 @@ from typing import Final
 
 import structlog
 
-from adapters.kit.checked import Finding
 from adapters.kit.protocol import Adapter
 from bashu.v1.common_pb2 import PlatformStatus
 from core.errors import BashuError, Reason, Turn
@@ -107,18 +106,6 @@ def not_asked(
         for item in items
         if item not in targets.get(name, frozenset())
     ]
-
-
-def log_findings(findings: Iterable[Finding]) -> None:
-    """Tell the platform's operator what an answer held that it should not have: kinds and counts, never which."""
-    for finding in findings:
-        _LOG.warning(
-            "platform_finding",
-            kind=finding.kind.value,
-            platform=finding.platform_id,
-            item=finding.item,
-            count=finding.count,
-        )
 
 
 def status_name(status: PlatformStatus.ValueType) -> str:

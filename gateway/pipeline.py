@@ -27,10 +27,11 @@ from core.clock import Clock
 from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
-from gateway.controls import Closed, Controls
 from gateway.disputes.annotations import Annotations
 from gateway.identity.model import Caller
-from gateway.outcomes import log_findings, nobody_answered, not_asked, outcome_lines, unanswered, unavailable
+from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unanswered, unavailable
+from gateway.platform.disclosures import Disclosures
+from gateway.platform.standing import Closed, Controls
 from gateway.question import read_question, request_digest
 from gateway.release import Releases
 from gateway.validation import validate
@@ -59,6 +60,7 @@ class Engine:
     releases: Releases
     adapters: Mapping[str, Adapter]
     controls: Controls
+    disclosures: Disclosures
     standard: Standard
     operator: GatewayOperator
     clock: Clock
@@ -112,7 +114,7 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     standing = await engine.controls.standing(permit, is_self=ask.is_self)
     answers = await ask_platforms(engine.adapters, permit, closed=standing.closed, deadline=deadline)
     checked = check_answers(permit, answers)
-    log_findings(checked.findings)
+    engine.disclosures.note(checked.findings)
     shown = engine.controls.exported(standing, checked.answers)
     if nobody_answered(shown, earlier=admitted.outcomes):
         failure = unavailable(shown)

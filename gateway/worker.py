@@ -28,7 +28,6 @@ from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.consents import Consents
-from gateway.controls import Controls
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.desk.anomalies import Anomalies, load_rules
@@ -43,7 +42,6 @@ from gateway.entries import Entries
 from gateway.holds import SubjectHolds
 from gateway.identity.admin import Administration
 from gateway.identity.model import Licence
-from gateway.identity.platforms import PlatformControls
 from gateway.identity.registry import Registry
 from gateway.identity.sealing import NameSeal
 from gateway.identity.tokens import Authenticator
@@ -55,7 +53,10 @@ from gateway.metrics import CallMetrics
 from gateway.officers import Holds
 from gateway.operations import Operations
 from gateway.pipeline import Engine
-from gateway.platforms import platform_configs
+from gateway.platform.configs import platform_configs
+from gateway.platform.disclosures import Disclosures
+from gateway.platform.service import PlatformControls
+from gateway.platform.standing import Controls
 from gateway.pseudonyms import Pseudonyms
 from gateway.release import Releases
 from gateway.reviews import Reviews
@@ -136,6 +137,7 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.engine.admissions.run()),
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
+            group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
             group.create_task(worker.annotations.run()),
             group.create_task(worker.forwarding.run()),
@@ -205,11 +207,13 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         time=time,
         clock=clock,
     )
+    disclosures = Disclosures(pools.plain, entries=entries, time=time)
     engine = Engine(
         admissions=admissions,
         releases=Releases(pools.hot, entries=entries, signer=signer, time=time),
         adapters=adapters,
         controls=Controls(registry, standard=standard),
+        disclosures=disclosures,
         standard=standard,
         operator=_operator(settings),
         clock=clock,
@@ -362,7 +366,10 @@ def _server(
         ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
         platform=PlatformServicer(  # type: ignore[abstract]
-            controls=PlatformControls(pools.plain, administration=administration), registry=registry, standard=standard
+            controls=PlatformControls(pools.plain, administration=administration),
+            disclosures=engine.disclosures,
+            registry=registry,
+            standard=standard,
         ),
         admin=AdminServicer(  # type: ignore[abstract]
             db=pools.plain, administration=administration, registry=registry, operations=Operations(settings)

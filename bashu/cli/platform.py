@@ -155,6 +155,39 @@ def state(
     console().print(facts("平台 platform", shown | {"生效 since": moment(answer.effective_at)}))
 
 
+@app.command(epilog=EXIT_CODES)
+def findings(
+    platform: PlatformArgument,
+    *,
+    page_size: PageSizeOption = 50,
+    page_token: PageTokenOption = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """超范围披露 List what the platform sent that it should not have: kinds and counts, never values."""
+    who = find_profile(profile, dev, participant, operator)
+    request = platform_pb2.ListDisclosureFindingsRequest(platform_id=platform, page=page_request(page_size, page_token))
+    answer = call(
+        who,
+        lambda client: client.call(lambda rpcs: rpcs.platform.ListDisclosureFindings, request),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if as_json:
+        print_json(message_json(answer))
+        return
+    out = console()
+    columns = ("数据项 item", "种类 kind", "次数 count", "最近 last seen")
+    rows = ((one.data_item, one.kind, one.count, moment(one.last_seen)) for one in answer.findings)
+    out.print(grid("", columns, rows))
+    if more := next_page(answer.page):
+        out.print(more)
+
+
 def _accesses(rows: Iterable[platform_pb2.PlatformAccess]) -> Table:
     columns = ("机构 lender", "数据项 items", "用途 purposes", "输出 policy", "至 until", "状态 state")
     return grid("", columns, (_line(row) for row in rows))

@@ -8,7 +8,7 @@ from core.clock import SystemClock
 from gateway.doctor.links import link_findings
 from gateway.doctor.local import SEALER, database_findings, ledger_findings, settings_findings
 from gateway.doctor.model import Finding, State
-from gateway.platforms import platform_configs
+from gateway.platform.configs import platform_configs
 from gateway.settings import Settings
 from standards.catalogue import load_standard
 

@@ -11,9 +11,10 @@ from core.errors import BashuError, Reason
 from core.ids import is_external_reference
 from gateway.identity.admin import Actor
 from gateway.identity.model import Caller, ExportPolicy, PlatformAccess, PlatformState, current_caller
-from gateway.identity.platforms import PlatformControls
 from gateway.identity.registry import Registry
 from gateway.interceptors import Context
+from gateway.platform.disclosures import Disclosures
+from gateway.platform.service import PlatformControls
 from gateway.services.paging import page_size
 from gateway.validation import validate
 from standards.catalogue import Standard
@@ -22,8 +23,11 @@ from standards.catalogue import Standard
 class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
     """Admits lenders, stops them or everything, and lists who is admitted to what."""
 
-    def __init__(self, *, controls: PlatformControls, registry: Registry, standard: Standard) -> None:
+    def __init__(
+        self, *, controls: PlatformControls, disclosures: Disclosures, registry: Registry, standard: Standard
+    ) -> None:
         self._controls = controls
+        self._disclosures = disclosures
         self._registry = registry
         self._standard = standard
 
@@ -68,6 +72,29 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
             response.page.next_page_token = found[size - 1].institution
         return response
 
+    async def ListDisclosureFindings(  # noqa: N802
+        self, request: platform_pb2.ListDisclosureFindingsRequest, _context: Context
+    ) -> platform_pb2.ListDisclosureFindingsResponse:
+        """List what the platform sent that it should not have, the newest day first."""
+        validate(request)
+        _operator_of(request.platform_id)
+        size = page_size(request.page)
+        found = await self._disclosures.page(
+            request.platform_id, before=_behind(request.page.page_token), limit=size + 1
+        )
+        response = platform_pb2.ListDisclosureFindingsResponse(
+            findings=[
+                platform_pb2.DisclosureFinding(
+                    data_item=one.data_item, kind=one.kind, count=one.count, last_seen=_stamp(one.last_seen)
+                )
+                for one in found[:size]
+            ]
+        )
+        if len(found) > size:
+            last = found[size - 1]
+            response.page.next_page_token = f"{last.day.isoformat()}/{last.data_item}/{last.kind}"
+        return response
+
     def _access(self, request: platform_pb2.SetPlatformAccessRequest) -> PlatformAccess:
         for item in request.data_items:
             if not self._standard.items.exists(item):
@@ -96,6 +123,17 @@ def _operator_of(platform_id: str) -> Actor:
     if platform_id not in caller.platform_ids:
         raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no such platform, or not yours", field="platform_id")
     return Actor.of(caller)
+
+
+def _behind(token: str) -> tuple[date, str, str]:
+    """Read a page token: the last finding of the page before."""
+    if not token:
+        return date.max, "", ""
+    try:
+        day, item, kind = token.split("/")
+        return date.fromisoformat(day), item, kind
+    except ValueError as error:
+        raise BashuError(Reason.MALFORMED, "a page token that an answer gave", field="page.page_token") from error
 
 
 def _state(text: str) -> PlatformState:

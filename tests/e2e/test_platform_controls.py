@@ -12,7 +12,7 @@ from bashu.client import Bashu
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.v1 import platform_pb2
-from loadtest.observation import books, ledger_reader
+from loadtest.observation import books, ledger_reader, until
 from loadtest.questions import question
 from loadtest.stack import Stack
 
@@ -178,3 +178,21 @@ async def test_a_lender_is_running_or_stopped(persons: tuple[Operator, Operator]
         with pytest.raises(BashuCallError) as refused:
             await first.state(state, lender)
         assert refused.value.reason == "MALFORMED"
+
+
+async def test_what_a_platform_sent_too_much_is_told_to_its_operator(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], stack: Stack
+) -> None:
+    first, _ = persons
+    await asked(bank, await consented())
+    request = platform_pb2.ListDisclosureFindingsRequest(platform_id="chongqing")
+
+    async def told() -> bool:
+        answer = await first._client.call(lambda rpcs: rpcs.platform.ListDisclosureFindings, request)
+        return any(f.kind == "CLASS_3" and f.count > 0 and f.data_item for f in answer.findings)
+
+    await until(told, within_s=30, what="a finding of personal values")
+    event = "SELECT count(*) FROM ledger_entry WHERE convert_from(body, 'UTF8') LIKE '%OVER_DISCLOSURE%chongqing%'"
+    other = "SELECT count(*) FROM ledger_entry WHERE convert_from(body, 'UTF8') LIKE '%chongqing%OVER_DISCLOSURE%'"
+    async with ledger_reader(stack) as db:
+        assert await db.fetchval(event) + await db.fetchval(other) > 0

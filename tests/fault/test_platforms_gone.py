@@ -16,9 +16,11 @@ from bashu.v1 import common_pb2, credit_pb2, report_pb2
 from core.clock import SystemClock
 from core.errors import BashuError, Reason
 from core.permit import Permit
-from gateway.controls import Controls
+from gateway.database_time import DatabaseTime
 from gateway.identity.model import Caller, InstitutionKind, Role
 from gateway.pipeline import Engine, answer_query
+from gateway.platform.disclosures import Disclosures
+from gateway.platform.standing import Controls
 from loadtest.questions import question
 from standards.answer import ItemAnswer
 from tests.admission_stage import GRANTED, STANDARD, USCC, Stage, open_stage
@@ -73,6 +75,7 @@ def engine(stage: Stage, adapters: dict[str, Adapter]) -> Engine:
         releases=stage.releases,
         adapters=adapters,
         controls=Controls(stage.registry, standard=STANDARD),  # type: ignore[arg-type]
+        disclosures=Disclosures(stage.db, entries=stage.entries, time=DatabaseTime(SystemClock())),
         standard=STANDARD,
         operator=common_pb2.GatewayOperator(),
         clock=SystemClock(),

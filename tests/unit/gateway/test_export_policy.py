@@ -6,8 +6,8 @@ import pytest
 
 from bashu.v1 import items_pb2
 from bashu.v1.common_pb2 import PlatformStatus
-from gateway.controls import export
 from gateway.identity.model import ExportPolicy
+from gateway.platform.standing import export
 from standards.answer import ItemAnswer, record_of
 from standards.catalogue import Standard, load_standard
 

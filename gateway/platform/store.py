@@ -1,9 +1,10 @@
-"""SQL of what a platform's operator decides. Nothing here opens a transaction."""
+"""SQL of what a platform's operator decides and sees. Nothing here opens a transaction."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from database import Row, Statements
@@ -36,6 +37,34 @@ UPDATE platform_access_proposal SET decided_at = $3 WHERE platform_id = $1 AND i
 _PAGE: Final = """
 SELECT platform_id, institution, data_items, purposes, export_policy, daily_quota, valid_to, confirmed, stopped_at
 FROM platform_access WHERE platform_id = $1 AND institution > $2 ORDER BY institution LIMIT $3"""
+
+_ADD_DISCLOSURES: Final = """
+INSERT INTO disclosure_finding AS d (platform_id, data_item, kind, day, count, last_seen)
+SELECT u.platform_id, u.data_item, u.kind, $5, u.count, $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) AS u (platform_id, data_item, kind, count)
+ORDER BY 1, 2, 3
+ON CONFLICT (platform_id, day, data_item, kind) DO UPDATE
+SET count = d.count + EXCLUDED.count, last_seen = EXCLUDED.last_seen
+RETURNING d.platform_id, d.data_item, d.kind, (d.xmax = 0) AS is_first"""
+_DISCLOSURES: Final = """
+SELECT platform_id, day, data_item, kind, count, last_seen FROM disclosure_finding
+WHERE platform_id = $1 AND (day, data_item, kind) < ($2::date, $3::text, $4::text)
+ORDER BY day DESC, data_item DESC, kind DESC LIMIT $5"""
+
+
+DisclosureKey = tuple[str, str, str]
+"""Platform, data item, kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """One kind of excess about one item on one day (Asia/Shanghai); ``count`` values or records."""
+
+    day: date
+    data_item: str
+    kind: str
+    count: int
+    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +140,29 @@ def _proposal(row: Row) -> AccessProposal:
         proposed_operator=row["proposed_operator"],
         proposed_at=row["proposed_at"],
     )
+
+
+async def add_disclosures(
+    tx: Statements, gathered: Mapping[DisclosureKey, int], *, day: date, now: datetime
+) -> list[DisclosureKey]:
+    """Add counts and return the keys that were new on this day."""
+    keys = sorted(gathered)
+    columns = [[key[place] for key in keys] for place in range(3)]
+    rows = await tx.fetch(_ADD_DISCLOSURES, *columns, [gathered[key] for key in keys], day, now)
+    return [(row["platform_id"], row["data_item"], row["kind"]) for row in rows if row["is_first"]]
+
+
+async def disclosure_page(
+    db: Statements, platform_id: str, *, before: tuple[date, str, str], limit: int
+) -> list[Disclosure]:
+    """Return a platform's findings, the newest day first, behind ``before`` (day, item, kind)."""
+    return [
+        Disclosure(
+            day=row["day"],
+            data_item=row["data_item"],
+            kind=row["kind"],
+            count=row["count"],
+            last_seen=row["last_seen"],
+        )
+        for row in await db.fetch(_DISCLOSURES, platform_id, *before, limit)
+    ]

@@ -13,10 +13,11 @@ from typing import Final
 from core.clock import SHANGHAI
 from core.errors import BashuError, Reason, Turn
 from database import Database, Transaction
-from gateway.identity import platform_store, store
+from gateway.identity import store as registry_store
 from gateway.identity.admin import Actor, Administration
 from gateway.identity.model import PlatformAccess, PlatformState
-from gateway.identity.platform_store import AccessProposal
+from gateway.platform import store
+from gateway.platform.store import AccessProposal
 
 PROPOSAL_LASTS: Final = timedelta(hours=24)
 """How long a first person's wish waits for the second."""
@@ -37,11 +38,11 @@ class PlatformControls:
             BashuError: NOT_FOUND_OR_NOT_YOURS.
         """
         async with self._db.transaction() as tx:
-            now = await store.read_now(tx)
-            known = await platform_store.lock_platform(tx, platform_id)
+            now = await registry_store.read_now(tx)
+            known = await store.lock_platform(tx, platform_id)
             if known is None:
                 raise _unknown("platform_id")
-            await platform_store.set_state(tx, platform_id, state)
+            await store.set_state(tx, platform_id, state)
             await self._administration.platform_state(
                 tx, platform_id, was=known.state.value, to=state.value, details={"reason": reason}, actor=actor
             )
@@ -58,12 +59,12 @@ class PlatformControls:
         if state not in LENDER_STATES:
             raise BashuError(Reason.MALFORMED, "of one lender: RUNNING or STOPPED", field="state")
         async with self._db.transaction() as tx:
-            now = await store.read_now(tx)
-            known = await platform_store.lock_access(tx, platform_id, institution)
+            now = await registry_store.read_now(tx)
+            known = await store.lock_access(tx, platform_id, institution)
             if known is None:
                 raise _unknown("lender")
             since = now if state is PlatformState.STOPPED else None
-            await platform_store.stop_access(tx, platform_id, institution, since=since)
+            await store.stop_access(tx, platform_id, institution, since=since)
             was = PlatformState.RUNNING if known.stopped_at is None else PlatformState.STOPPED
             await self._administration.platform_state(
                 tx,
@@ -84,10 +85,10 @@ class PlatformControls:
             BashuError: NOT_FOUND_OR_NOT_YOURS for an unknown platform or lender.
         """
         async with self._db.transaction() as tx:
-            now = await store.read_now(tx)
-            if await platform_store.lock_platform(tx, access.platform_id) is None:
+            now = await registry_store.read_now(tx)
+            if await store.lock_platform(tx, access.platform_id) is None:
                 raise _unknown("platform_id")
-            if not await store.institution_roles(tx, access.institution):
+            if not await registry_store.institution_roles(tx, access.institution):
                 raise _unknown("lender")
             if access.valid_to is not None and access.valid_to < now.astimezone(SHANGHAI).date():
                 raise BashuError(Reason.MALFORMED, "valid_to is today or later", field="valid_to")
@@ -95,20 +96,20 @@ class PlatformControls:
 
     async def page(self, platform_id: str, *, after: str, limit: int) -> Sequence[PlatformAccess]:
         """Return what a platform admits lenders to, by institution."""
-        return await platform_store.access_page(self._db, platform_id, after=after, limit=limit)
+        return await store.access_page(self._db, platform_id, after=after, limit=limit)
 
     async def _wished(self, tx: Transaction, access: PlatformAccess, *, actor: Actor, now: datetime) -> PlatformAccess:
-        first = await platform_store.lock_proposal(tx, access.platform_id, access.institution)
+        first = await store.lock_proposal(tx, access.platform_id, access.institution)
         wished = replace(access, confirmed=False, stopped_at=None)
         if first is not None and is_seconded(first, wished, actor, now):
             confirmed = replace(access, confirmed=True, stopped_at=None)
-            await platform_store.decide(tx, access.platform_id, access.institution, at=now)
+            await store.decide(tx, access.platform_id, access.institution, at=now)
             await self._administration.set_access(tx, confirmed, actor=actor)
             return confirmed
         wish = AccessProposal(
             access=wished, proposed_by=actor.participant_id, proposed_operator=actor.operator, proposed_at=now
         )
-        await platform_store.propose(tx, wish)
+        await store.propose(tx, wish)
         await self._administration.access_proposed(tx, wished, actor=actor)
         return wished
 

@@ -1,0 +1,1 @@
+"""Platforms as the gateway deals with them: configured, admitted to and stopped by their operators, watched."""
