@@ -133,6 +133,13 @@ def migrate(settings: SettingsFile) -> None:
             _run(run_migrations(read_secret(owner, setting=name).decode(), folder, progress=typer.echo))
 
 
+@app.command(epilog=EXIT_CODES)
+def rewrap(settings: SettingsFile) -> None:
+    """更换包裹密钥后，重新包裹全部数据密钥. Wraps every data key with the newest wrapping key; may be repeated."""
+    with _spoken_errors():
+        typer.echo(f"{_run(_rewrap(load_settings(settings)))} keys wrapped anew")
+
+
 @app.command("check-config", epilog=EXIT_CODES)
 def check_config(settings: SettingsFile) -> None:
     """检查设置文件. Reads the settings and says what is wrong with them."""
@@ -193,6 +200,18 @@ def identifier(
         if line.strip():
             answer = identifier_line(line, divisions=divisions, today=today)
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+
+
+async def _rewrap(settings: Settings) -> int:
+    from database import open_database
+    from gateway.worker import open_vault
+
+    dsn = read_secret(settings.vault.dsn_file, setting="vault.dsn_file").decode()
+    keys = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-rewrap")
+    try:
+        return await open_vault(settings, keys).rewrap()
+    finally:
+        await keys.close()
 
 
 async def _fsck(settings: Settings) -> int:

@@ -155,12 +155,15 @@ class VaultSettings(_Section):
     """Where the keys of sealed details are: a database of their own, and the key that wraps them, in a file.
 
     ``wrapping_key``: 32 bytes as 64 hex digits. Lost, it is as if every subject had been erased: keep a copy apart from
-    both databases' backups. ``backup_days``: how long a backup of the key database is kept at most.
+    both databases' backups. To rotate it, name the new one here and the old one in ``previous_wrapping_keys``, restart,
+    run ``bashu-gateway rewrap``, and only then drop the old one.
+    ``backup_days``: how long a backup of the key database is kept at most.
     """
 
     dsn_file: FilePath
     owner_dsn_file: FilePath | None = None
     wrapping_key: FilePath
+    previous_wrapping_keys: list[FilePath] = Field(default_factory=list)
     backup_days: Annotated[int, Field(ge=1, le=90)] = 35
 
 

@@ -226,11 +226,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         entries=entries,
         audience=settings.server.audience,
     )
-    vault = Vault(
-        pools.keys,
-        wrapping_key=_key_file(settings.vault.wrapping_key, "vault.wrapping_key"),
-        owner_key=_key(settings.keys.subject_commitment, "subject_commitment"),
-    )
+    vault = open_vault(settings, pools.keys)
     erasures = Erasures(
         pools.plain,
         vault=vault,
@@ -267,6 +263,16 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         annotations=annotations,
         forwarding=Forwarding(pools.plain, disputes=disputes, adapters=adapters),
         server=server,
+    )
+
+
+def open_vault(settings: Settings, keys: Database) -> Vault:
+    """Return the vault over ``keys`` with the wrapping keys that the settings name."""
+    return Vault(
+        keys,
+        wrapping_key=_key_file(settings.vault.wrapping_key, "vault.wrapping_key"),
+        owner_key=_key(settings.keys.subject_commitment, "subject_commitment"),
+        previous=[_key_file(path, "vault.previous_wrapping_keys") for path in settings.vault.previous_wrapping_keys],
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from gateway.vault.model import (
 )
 
 _KID_DIGITS: Final = 16
+_AT_ONCE: Final = 200
 
 
 class Vault:
@@ -35,12 +37,16 @@ class Vault:
     opens nothing a moment later, in no worker.
     """
 
-    def __init__(self, keys: Database, *, wrapping_key: bytes, owner_key: bytes) -> None:
-        if len(wrapping_key) != KEY_BYTES:
-            raise ValueError(f"the wrapping key has {KEY_BYTES} bytes")
+    def __init__(
+        self, keys: Database, *, wrapping_key: bytes, owner_key: bytes, previous: Sequence[bytes] = ()
+    ) -> None:
+        if any(len(key) != KEY_BYTES for key in (wrapping_key, *previous)):
+            raise ValueError(f"a wrapping key has {KEY_BYTES} bytes")
         self._keys = keys
         self._wrapping_key = wrapping_key
-        self._wrapping_kid = hashlib.sha256(b"bashu-wrapping-kid\x00" + wrapping_key).hexdigest()[:_KID_DIGITS]
+        self._wrapping_kid = _kid(wrapping_key)
+        # Keys wrapped before a rotation open until they are wrapped anew.
+        self._wrapping_keys = {_kid(key): key for key in (*previous, wrapping_key)}
         self._owner_key = owner_key
 
     async def seal(self, owner: str, kind: DetailKind, content: bytes, *, entry_id: UUID) -> Sealed:
@@ -90,6 +96,21 @@ class Vault:
         """Destroy keys for good, and with them what they sealed; return those that were still there."""
         return await store.destroy_keys(self._keys, key_ids) if key_ids else []
 
+    async def rewrap(self) -> int:
+        """Wrap every living key anew that an older wrapping key wraps; return how many. May be repeated.
+
+        Raises:
+            BashuError: INTERNAL where a key is wrapped by one that is not at hand.
+        """
+        done, after = 0, UUID(int=0)
+        while rows := await store.wrapped_otherwise(self._keys, self._wrapping_kid, after=after, limit=_AT_ONCE):
+            for row in rows:
+                wrapped = encrypt(self._wrapping_key, self._unwrap(row), bound_to=key_binding(row.key_id, row.owner))
+                new = replace(row, wrapping_kid=self._wrapping_kid, wrapped=wrapped)
+                done += await store.wrap_anew(self._keys, new)
+            after = rows[-1].key_id
+        return done
+
     async def _key_of(self, owner: str) -> tuple[UUID, bytes]:
         row = await store.living_key(self._keys, owner)
         if row is None:
@@ -105,12 +126,17 @@ class Vault:
 
     def _unwrap(self, row: store.KeyRow) -> bytes:
         assert row.wrapped is not None
-        if row.wrapping_kid != self._wrapping_kid:
+        wrapping_key = self._wrapping_keys.get(row.wrapping_kid)
+        if wrapping_key is None:
             raise BashuError(Reason.INTERNAL, "a data key was wrapped by another wrapping key", turn=Turn.OPERATOR)
         try:
-            return decrypt(self._wrapping_key, row.wrapped, bound_to=key_binding(row.key_id, row.owner))
+            return decrypt(wrapping_key, row.wrapped, bound_to=key_binding(row.key_id, row.owner))
         except ValueError as error:
             raise BashuError(Reason.INTERNAL, "a data key does not unwrap", turn=Turn.OPERATOR) from error
 
     def _owner(self, handle: str) -> str:
         return hmac.digest(self._owner_key, f"vault-owner:{handle}".encode(), "sha256").hex()
+
+
+def _kid(wrapping_key: bytes) -> str:
+    return hashlib.sha256(b"bashu-wrapping-kid\x00" + wrapping_key).hexdigest()[:_KID_DIGITS]

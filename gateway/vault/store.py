@@ -21,6 +21,13 @@ _DESTROY: Final = """
 UPDATE data_key SET wrapped = NULL, destroyed_at = clock_timestamp()
 WHERE key_id = ANY($1::uuid[]) AND destroyed_at IS NULL RETURNING key_id"""
 
+_OTHERWISE: Final = """
+SELECT key_id, owner, wrapping_kid, wrapped FROM data_key
+WHERE wrapping_kid <> $1 AND key_id > $2 AND destroyed_at IS NULL ORDER BY key_id LIMIT $3"""
+_WRAP_ANEW: Final = """
+UPDATE data_key SET wrapping_kid = $2, wrapped = $3 WHERE key_id = $1 AND destroyed_at IS NULL AND wrapping_kid <> $2
+RETURNING key_id"""
+
 _ADD_DETAIL: Final = "INSERT INTO sealed_detail (entry_id, kind, key_id, sealed) VALUES ($1, $2, $3, $4)"
 _DETAILS: Final = "SELECT entry_id, kind, key_id, sealed FROM sealed_detail WHERE entry_id = $1 ORDER BY kind"
 _PLACES: Final = """
@@ -62,6 +69,16 @@ async def living_keys(keys: Statements, owners: Sequence[str]) -> list[UUID]:
 async def destroy_keys(keys: Statements, key_ids: Sequence[UUID]) -> list[UUID]:
     """Destroy keys; return those that were still there."""
     return [row["key_id"] for row in await keys.fetch(_DESTROY, list(key_ids))]
+
+
+async def wrapped_otherwise(keys: Statements, wrapping_kid: str, *, after: UUID, limit: int) -> list[KeyRow]:
+    """Return living keys that another wrapping key wraps, with larger ids than ``after``, in order."""
+    return [KeyRow(**dict(row.items())) for row in await keys.fetch(_OTHERWISE, wrapping_kid, after, limit)]
+
+
+async def wrap_anew(keys: Statements, row: KeyRow) -> bool:
+    """Store a key as wrapped anew; False where it was destroyed meanwhile."""
+    return await keys.fetchval(_WRAP_ANEW, row.key_id, row.wrapping_kid, row.wrapped) is not None
 
 
 async def add_detail(tx: Statements, sealed: Sealed) -> None:

@@ -163,7 +163,9 @@ async def test_many_preserved_erasures_keep_no_other_from_its_day(rights, monkey
     await asked(rights, OTHER_FIRM, STRANGER)
     rights.preserved.add(rights.stage.pseudonyms.subject(FIRM))
     rights.stage.shift(days=40 + RETENTION.days)
-    assert sum(await asyncio.gather(*(rights.erasures.carry_out() for _ in range(3)))) == 1
+    await asyncio.gather(*(rights.erasures.carry_out() for _ in range(3)))
+    destroyed = [entry["object"] for entry in await rights.of_type("ERASURE") if entry["status"]["to"] == "ERASED"]
+    assert len(destroyed) == len(set(destroyed)) > 0
     states = {e.state for e in (await rights.desk("ListErasures", with_erased=True)).erasures}
     assert states == {RESTRICTED, ERASED}
 

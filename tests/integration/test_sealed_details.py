@@ -21,10 +21,10 @@ REASON = "因家庭住址更正申请 my words".encode()
 
 
 @asynccontextmanager
-async def a_vault(fresh_keys, wrapping_key=WRAPPING_KEY):
+async def a_vault(fresh_keys, wrapping_key=WRAPPING_KEY, previous=()):
     keys = await open_database(fresh_keys.dsn("bashu_keeper"), max_size=4)
     try:
-        yield Vault(keys, wrapping_key=wrapping_key, owner_key=b"owner-key-not-real")
+        yield Vault(keys, wrapping_key=wrapping_key, owner_key=b"owner-key-not-real", previous=previous)
     finally:
         await keys.close()
 
@@ -111,6 +111,29 @@ async def test_another_wrapping_key_opens_nothing_and_says_so(fresh_keys):
         assert await refused(vault.open(sealed)) is Reason.INTERNAL
     with pytest.raises(ValueError, match="32 bytes"):
         Vault(None, wrapping_key=b"short", owner_key=b"owner-key-not-real")
+
+
+async def test_a_rotated_wrapping_key_opens_everything_and_the_old_one_nothing_once_all_is_wrapped_anew(fresh_keys):
+    async with a_vault(fresh_keys) as vault:
+        sealed, erased = await sealed_by(vault), await sealed_by(vault, owner="erased")
+        await vault.destroy([erased.key_id])
+    new = bytes(reversed(range(32)))
+    async with a_vault(fresh_keys, wrapping_key=new, previous=[WRAPPING_KEY]) as vault:
+        assert await vault.open(sealed) == REASON
+        assert (await sealed_by(vault)).key_id == sealed.key_id
+        assert await vault.rewrap() == 1
+        assert await vault.rewrap() == 0
+    async with a_vault(fresh_keys, wrapping_key=new) as vault:
+        assert await vault.open(sealed) == REASON
+        assert await refused(vault.open(erased)) is Reason.NOT_FOUND_OR_NOT_YOURS
+    async with a_vault(fresh_keys) as vault:
+        assert await refused(vault.open(sealed)) is Reason.INTERNAL
+        # A key that is not at hand stops the rewrapping, and is left as it is.
+        assert await refused(vault.rewrap()) is Reason.INTERNAL
+    keeper = await open_database(fresh_keys.dsn("bashu_keeper"))
+    with pytest.raises(RightMissing):
+        await keeper.execute("UPDATE data_key SET wrapped = decode(repeat('00', 61), 'hex') WHERE destroyed_at IS NULL")
+    await keeper.close()
 
 
 async def test_what_is_too_large_is_refused(fresh_keys):
