@@ -51,10 +51,11 @@ def run_check(settings: Path, question: Question, *, told: Callable[[str], None]
 
 def plan_of(settings: Path, question: Question) -> Plan:
     """Return the suite's plan. Raises CheckRefused or SettingsError."""
-    configs = platform_configs(load_settings(settings))
+    loaded = load_settings(settings)
+    configs = platform_configs(loaded)
     if question.platform not in configs:
         raise CheckRefused(f"no platform {question.platform} in the settings; there are {', '.join(sorted(configs))}")
-    standard = load_standard()
+    standard = load_standard(loaded.standard.tables)
     if standard.purposes.get(question.purpose) is None:
         raise CheckRefused(f"--purpose: a purpose of the standard, not {question.purpose}")
     artefacts = dict(_artefact(text) for text in question.artefacts)

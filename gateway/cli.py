@@ -88,12 +88,14 @@ def serve(settings: SettingsFile) -> None:
     """网关：若干工作进程共用一个端口. The gateway: N workers behind one port."""
     from gateway.doctor import say_faults
     from gateway.serve import run_workers
+    from standards.catalogue import load_standard
 
     run = settings.parent / "run"
     run.mkdir(mode=0o700, exist_ok=True)
     with _spoken_errors():
         configure_logs(process="supervisor")
         loaded = load_settings(settings)
+        load_standard(loaded.standard.tables)
         _run(say_faults(loaded, say=typer.echo))
         _run(run_workers(settings, loaded, run=run, say=typer.echo))
 
@@ -142,10 +144,16 @@ def rewrap(settings: SettingsFile) -> None:
 
 @app.command("check-config", epilog=EXIT_CODES)
 def check_config(settings: SettingsFile) -> None:
-    """检查设置文件. Reads the settings and says what is wrong with them."""
+    """检查设置文件与替换的码表. Reads settings and own tables, says what is wrong with them or which are replaced."""
+    from standards.catalogue import load_standard
+    from standards.tables import Tables
+
     with _spoken_errors():
         loaded = load_settings(settings)
+        load_standard(loaded.standard.tables)
+        replaced = Tables(override=loaded.standard.tables).replaced()
         typer.echo(f"ok: profile {loaded.profile}, {len(loaded.platforms)} platforms, origin {loaded.ledger.origin}")
+        typer.echo(f"码表 tables: {len(replaced)} replaced{''.join(f' {name}.csv' for name in replaced)}")
 
 
 @app.command(epilog=FSCK_EXIT_CODES)

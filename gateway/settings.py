@@ -177,6 +177,12 @@ class RetentionSettings(_Section):
     years: Annotated[int, Field(ge=3, le=30)] = 5
 
 
+class StandardSettings(_Section):
+    """Tables of the unified standard. ``tables``: a folder whose CSV files stand for shipped ones of the same name."""
+
+    tables: FilePath | None = None
+
+
 class Settings(_Section):
     """Everything a gateway is told. ``persons`` switches the personal path on, which needs licences besides."""
 
@@ -190,6 +196,7 @@ class Settings(_Section):
     keys: KeySettings
     vault: VaultSettings
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    standard: StandardSettings = Field(default_factory=StandardSettings)
     platforms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")], PlatformSettings] = Field(
         default_factory=dict
     )

@@ -106,7 +106,7 @@ async def run_worker(settings: Settings, *, ready: Path) -> None:
     stop = stop_event()
     pools = await _open_pools(settings)
     try:
-        worker = _compose(settings, pools, load_standard())
+        worker = _compose(settings, pools, load_standard(settings.standard.tables))
         await _serve(worker, stop, settings, ready)
         await asyncio.gather(*(adapter.close() for adapter in worker.engine.adapters.values()))
     finally:

@@ -35,6 +35,7 @@ class Standard:
 def load_standard(override: Path | None = None) -> Standard:
     """Read all tables; files in the folder ``override`` stand for the shipped ones. Raises TableError."""
     tables = Tables(override=override)
+    tables.check()
     items = load_items(tables)
     return Standard(
         codes=load_codes(tables),

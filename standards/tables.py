@@ -131,6 +131,21 @@ class Tables:
             if path.name not in shipped:
                 raise TableError(str(path), 0, "-", "the name of a shipped table")
 
+    def replaced(self) -> tuple[str, ...]:
+        """Return the names of shipped tables that the operator's own files stand for."""
+        return () if self.override is None else tuple(sorted(path.stem for path in self.override.glob("*.csv")))
+
+    def check(self) -> None:
+        """Read every replaced table whole and hold its columns to the shipped one's, also where no code reads it.
+
+        Raises :class:`TableError`.
+        """
+        for name in self.replaced():
+            shipped = next(Tables().rows(name)).cells.keys()
+            for cells in self.rows(name):
+                if missing := shipped - cells.cells.keys():
+                    raise TableError(cells.file, 1, min(missing), "every column of the shipped table")
+
     def rows(self, name: str) -> Iterator[Cells]:
         """Yield the lines of table ``name`` (file name without ``.csv``)."""
         file, text = self._read(name)

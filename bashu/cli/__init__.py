@@ -2,7 +2,7 @@
 
 import typer
 
-from bashu.cli import compliance, consent, credit, ledger, ledger_follow, platform, subject, verify
+from bashu.cli import compliance, consent, credit, dispute, ledger, ledger_follow, platform, subject, verify
 from bashu.cli.session import EXIT_CODES
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app.command(epilog=EXIT_CODES)(credit.query)
 app.add_typer(consent.app, name="consent")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(subject.app, name="subject")
+app.add_typer(dispute.app, name="dispute")
 app.add_typer(compliance.app, name="compliance")
 app.add_typer(platform.app, name="platform")
 ledger.app.command("list", epilog=EXIT_CODES)(ledger_follow.list_entries)

@@ -227,6 +227,38 @@ def export(
 
 
 @app.command(epilog=EXIT_CODES)
+def statement(
+    subject: SubjectArgument,
+    *,
+    text: Annotated[str, typer.Option("--text", help="声明内容 what reports shall carry; sealed")],
+    record: Annotated[str, typer.Option("--record", help="记录编号 record_id; without it, about the whole file")] = "",
+    name: NameOption = "",
+    person: PersonOption = False,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """声明 Add a statement (条例 Art. 16); every later report that shows the record carries it."""
+    who = find_profile(profile, dev, participant, operator)
+    request = subject_pb2.AddStatementRequest(
+        subject=named_subject(subject, name, person=person), record_id=record, text=text
+    )
+    answer = call(
+        who,
+        lambda client: client.call(lambda rpcs: rpcs.subject.AddStatement, request),
+        as_json=as_json,
+        deadline_s=deadline,
+    )
+    if as_json:
+        print_json(message_json(answer))
+        return
+    console().print(facts("已收到声明 statement added", {"编号 statement id": answer.statement_id}))
+
+
+@app.command(epilog=EXIT_CODES)
 def erase(
     subject: SubjectArgument,
     *,

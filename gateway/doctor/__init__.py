@@ -23,7 +23,7 @@ async def diagnose(settings: Settings, *, platforms: Collection[str] | None = No
         yield finding
     async for finding in ledger_findings(settings):
         yield finding
-    standard, clock = load_standard(), SystemClock()
+    standard, clock = load_standard(settings.standard.tables), SystemClock()
     for platform_id, config in sorted(platform_configs(settings).items()):
         if platforms is None or platform_id in platforms:
             async for finding in link_findings(config, standard=standard, clock=clock):

@@ -1,8 +1,11 @@
 """A settings file is taken whole or refused with file, key and rule."""
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.settings import SettingsError, load_settings, read_secret
+from standards.tables import SHIPPED
 
 GOOD = """
 region = "CN"
@@ -137,3 +140,25 @@ def test_a_secret_others_may_read_is_refused(tmp_path):
         read_secret(secret, setting="keys.name_seal")
     secret.chmod(0o600)
     assert read_secret(secret, setting="keys.name_seal") == b"abc"
+
+
+def test_check_config_says_which_tables_are_replaced_and_names_file_line_and_rule_of_a_wrong_one(tmp_path):
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD + '[standard]\ntables = "tables"\n', encoding="utf-8")
+    text = (SHIPPED / "purposes.csv").read_text(encoding="utf-8")
+    (tables / "purposes.csv").write_text(text, encoding="utf-8")
+    runner = CliRunner()
+    good = runner.invoke(app, ["check-config", "--settings", str(path)])
+    assert good.exit_code == 0, good.output
+    assert "1 replaced purposes.csv" in good.output
+    (tables / "purposes.csv").write_text(text.replace("loan_reference,N", "loan_refrence,N", 1), encoding="utf-8")
+    wrong = runner.invoke(app, ["check-config", "--settings", str(path)])
+    assert wrong.exit_code != 0
+    assert "purposes.csv, line 3, column needs: expected application_reference" in wrong.output
+
+
+def test_no_retention_under_three_years_starts(load):
+    assert load(GOOD + "[retention]\nyears = 3\n").retention.years == 3
+    assert "retention.years" in refusal(load, GOOD + "[retention]\nyears = 2\n")

@@ -1,3 +1,4 @@
+import csv
 from datetime import date
 
 import pytest
@@ -55,6 +56,28 @@ def test_file_that_replaces_nothing_is_refused(tmp_path):
     (tmp_path / "purpose.csv").write_text("x\n", encoding="utf-8")
     with pytest.raises(TableError, match=r"purpose\.csv"):
         load_standard(tmp_path)
+
+
+def test_a_replaced_table_that_no_code_reads_is_read_and_held_to_its_columns_all_the_same(folder):
+    path = folder("rules.csv", lambda text: text.replace("text_verified", "verified", 1))
+    with pytest.raises(TableError) as caught:
+        load_standard(path)
+    assert caught.value.metadata == {"file": str(path / "rules.csv"), "line": "1", "column": "text_verified"}
+
+
+def test_an_unknown_division_of_the_shipped_table_is_known_once_the_operators_file_has_it(folder):
+    row = "500199,两江新区,county,500100,市辖区,active,2025-11-07,,,,,,own table\n"
+
+    def added(text):
+        cells = [""] * len(next(csv.reader([text.splitlines()[0]])))
+        names = next(csv.reader([text.splitlines()[0]]))
+        given = dict(zip(("code", "name", "level", "parent_code"), row.split(",")[:4], strict=True)) | {"source": "own"}
+        for name, value in given.items():
+            cells[names.index(name)] = value
+        return text.rstrip("\n") + "\n" + ",".join(cells) + "\n"
+
+    assert not STANDARD.divisions.is_known("500199")
+    assert load_standard(folder("divisions_cq_sc.csv", added)).divisions.is_known("500199")
 
 
 def test_every_table_read_by_code_names_its_source():
