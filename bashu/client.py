@@ -219,6 +219,8 @@ class Bashu:
         consent_id: str = "",
         institution: str = "",
         month: str = "",
+        day: str = "",
+        subject: common_pb2.Subject | None = None,
         deadline_s: float = STREAM_DEADLINE_S,
     ) -> AsyncIterator[bytes]:
         """Yield the lines of an export, the last one the checkpoint, without line breaks; never retried.
@@ -226,7 +228,13 @@ class Bashu:
         ``tree_size`` names the checkpoint that proofs lead to (0: the newest); who resumes names the first call's.
         """
         request = ledger_pb2.ExportEntriesRequest(
-            from_index=from_index, tree_size=tree_size, consent_id=consent_id, institution=institution, month=month
+            from_index=from_index,
+            tree_size=tree_size,
+            consent_id=consent_id,
+            institution=institution,
+            month=month,
+            day=day,
+            subject=subject,
         )
         call = self._unretried().ledger.ExportEntries(request, timeout=deadline_s, metadata=self._metadata())
         try:

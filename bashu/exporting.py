@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from bashu.client import Bashu
+from bashu.v1 import common_pb2
 from bashu.verify import Selection
 
 SYNC_EVERY: Final = 1000
@@ -26,9 +27,16 @@ class ExportRefusedError(Exception):
 
 
 async def export_to(
-    client: Bashu, file: Path, selection: Selection, *, progress: Callable[[int], None] | None = None
+    client: Bashu,
+    file: Path,
+    selection: Selection,
+    *,
+    subject: common_pb2.Subject | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> int:
     """Write or continue an export; return how many leaves this run added.
+
+    ``subject`` is not kept beside the file: who continues an export of one subject names it again.
 
     Raises:
         ExportRefusedError: the file is there already and is no interrupted export of the same.
@@ -44,7 +52,7 @@ async def export_to(
         _write_new(file, b"")
     added = 0
     if next_index is not None:
-        added = await _append(client, file, selection, (next_index, tree_size), progress)
+        added = await _append(client, file, selection, (next_index, tree_size), subject=subject, progress=progress)
     resume.unlink()
     return added
 
@@ -54,6 +62,8 @@ async def _append(
     file: Path,
     selection: Selection,
     where: tuple[int, int],
+    *,
+    subject: common_pb2.Subject | None,
     progress: Callable[[int], None] | None,
 ) -> int:
     lines = client.export_entries(
@@ -62,6 +72,8 @@ async def _append(
         consent_id=selection.consent_id,
         institution=selection.institution,
         month=selection.month,
+        day=selection.day,
+        subject=subject,
     )
     written = 0
     with file.open("ab") as out:

@@ -319,20 +319,23 @@ class Entries:
         consent_id: UUID | None = None,
         request: UUID | None = None,
         reviewed: Members | None = None,
+        pseudonym: str | None = None,
         kind: EntryType = EntryType.REVIEW_VIEW,
     ) -> Entry:
         """REVIEW_VIEW or EXPORT: a reviewer is about to see, or take away, ``count`` rows of ``what`` (an RPC's name).
 
-        ``reviewed`` says which part of the ledger was asked for.
+        ``reviewed`` says which part of the ledger was asked for, ``pseudonym`` about whom where it is one subject.
         """
+        entry_id = uuid7()
         fields = {
+            "subject_commitment": self._subject(pseudonym, entry_id),
             "requester": self._by(by),
             "object": what if request is None else f"{what}/{request}",
             "count": count,
             "consent": None if consent_id is None else {"id": str(consent_id)},
             "reviewed": reviewed,
         }
-        return build_entry(kind, origin=self.origin, ts=ts, fields=fields)
+        return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
     def about(
         self,

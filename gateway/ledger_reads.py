@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+from consent import store as consent_store
+from core.canonical import canonical_json
 from core.clock import SHANGHAI
 from core.errors import BashuError, Reason, Turn
+from core.permit import Subject
 from database import Database
+from gateway.desk.two_officers import Action, is_remembered, remember, seconded
 from gateway.entries import Members
 from gateway.identity.model import Caller
-from gateway.reviews import REVIEWERS, Reviews
+from gateway.pseudonyms import Pseudonyms
+from gateway.reviews import REVIEWERS, Reviews, by_caller
 from ledger import store
 from ledger.export import export_lines
 from ledger.model import EntryType
@@ -24,18 +30,21 @@ MOST_ROWS_ALONE: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which entries are asked for; empty means any. ``month`` is YYYY-MM by Beijing time."""
+    """Which entries are asked for; empty means any. ``month`` is YYYY-MM, ``day`` YYYY-MM-DD by Beijing time."""
 
     consent_id: UUID | None = None
     institution: str = ""
     month: str = ""
+    day: str = ""
+    subject: Subject | None = None
     types: tuple[str, ...] = ()
 
-    def narrowed_to(self, institution: str | None) -> store.EntryFilter:
+    def narrowed_to(self, institution: str | None, subject: store.SubjectEntries | None = None) -> store.EntryFilter:
         """Return the filter; ``institution`` is a lender's own, None for those who read everything."""
-        since, before = _month(self.month) if self.month else (None, None)
+        since, before = _period(self.month, self.day)
         return store.EntryFilter(
             consent_id=self.consent_id,
+            subject=subject,
             institution=institution or self.institution or None,
             types=self.types,
             since=since,
@@ -46,7 +55,7 @@ class Wanted:
         """Return what an entry says of it."""
         # An institution that no entry names is the caller's own word, and those never enter a leaf.
         institution = self.institution if rows else ""
-        named = {"institution": institution, "month": self.month, "types": list(self.types)}
+        named = {"institution": institution, "month": self.month, "day": self.day, "types": list(self.types)}
         given = {name: value for name, value in named.items() if value}
         return {"from_index": from_index, "to_index": to_index, **given}
 
@@ -54,9 +63,10 @@ class Wanted:
 class LedgerReads:
     """Pages and exports of the entries in the tree."""
 
-    def __init__(self, db: Database, *, reviews: Reviews) -> None:
+    def __init__(self, db: Database, *, reviews: Reviews, pseudonyms: Pseudonyms) -> None:
         self._db = db
         self._reviews = reviews
+        self._pseudonyms = pseudonyms
 
     async def page(self, caller: Caller, wanted: Wanted, *, from_index: int, size: int) -> list[store.StoredEntry]:
         """Return up to ``size`` entries from ``from_index`` on; a reviewer's view is durable first."""
@@ -84,10 +94,12 @@ class LedgerReads:
         """Yield the lines of an export under the checkpoint of ``tree_size`` leaves (None: the newest).
 
         Raises:
-            BashuError: SECOND_OFFICER_NEEDED for more than 10,000 rows, NOT_FOUND_OR_NOT_YOURS for a checkpoint that
-                was never signed or another's institution, EVIDENCE_STALE before the first checkpoint.
+            BashuError: SECOND_OFFICER_NEEDED to the first of two officers, for more than 10,000 rows or everything
+                about one subject; NOT_FOUND_OR_NOT_YOURS for a checkpoint that was never signed or another's
+                institution; ROLE_NOT_ALLOWED for a lender that asks by subject; EVIDENCE_STALE before the first
+                checkpoint.
         """
-        chosen = wanted.narrowed_to(_own(caller, wanted))
+        chosen = wanted.narrowed_to(_own(caller, wanted), await self._subject(caller, wanted))
         checkpoint = await self._checkpoint(tree_size)
         if caller.role in REVIEWERS:
             await self._record(caller, wanted, chosen, from_index=from_index, size=checkpoint.size)
@@ -104,20 +116,46 @@ class LedgerReads:
         rows = await store.count_entries(
             self._db, chosen, from_index=from_index, to_index=size, most=MOST_ROWS_ALONE + 1
         )
-        if rows > MOST_ROWS_ALONE:
-            raise BashuError(
-                Reason.SECOND_OFFICER_NEEDED,
-                f"More than {MOST_ROWS_ALONE} rows leave only with a second officer: narrow the export",
-                turn=Turn.COMPLIANCE,
-                metadata={"rule": "ledger: Views and exports"},
-            )
+        pseudonym = chosen.subject.pseudonym if chosen.subject else None
+        if rows > MOST_ROWS_ALONE or pseudonym is not None:
+            await self._need_second(caller, _named(wanted, pseudonym), size=size, is_resumed=from_index > 0)
         await self._reviews.record(
             caller,
             "ExportEntries",
             count=rows,
             consent_id=wanted.consent_id,
             reviewed=wanted.reviewed(from_index, size, rows=rows),
+            pseudonym=pseudonym,
             kind=EntryType.EXPORT,
+        )
+
+    async def _need_second(self, caller: Caller, named: str, *, size: int, is_resumed: bool) -> None:
+        """Let the second officer through, who may then continue the same export for 24 h; keep the first one's wish."""
+        by, under_way = by_caller(caller), f"{named}/{size}"
+        async with self._db.transaction() as tx:
+            now = await consent_store.now(tx)
+            if is_resumed and await is_remembered(tx, Action.EXPORT_GOES_ON, under_way, by=by, now=now):
+                return
+            first = await seconded(tx, Action.EXPORT, named, by=by, now=now)
+            if first is not None:
+                await remember(tx, Action.EXPORT_GOES_ON, under_way, by=by, now=now)
+        if first is None:
+            raise BashuError(
+                Reason.SECOND_OFFICER_NEEDED,
+                f"More than {MOST_ROWS_ALONE} rows, or one subject's, take two officers: another asks within 24 h",
+                turn=Turn.COMPLIANCE,
+                metadata={"rule": "ledger: Views and exports"},
+            )
+
+    async def _subject(self, caller: Caller, wanted: Wanted) -> store.SubjectEntries | None:
+        if wanted.subject is None:
+            return None
+        if caller.role not in REVIEWERS:
+            raise BashuError(Reason.ROLE_NOT_ALLOWED, "only reviewers take away entries by subject", field="subject")
+        commitments = self._pseudonyms.commitments(wanted.subject)
+        consents = await consent_store.ids_of_subject(self._db, commitments)
+        return store.SubjectEntries(
+            pseudonym=self._pseudonyms.subject(wanted.subject), consent_ids=tuple(sorted(consents))
         )
 
     async def _checkpoint(self, tree_size: int | None) -> store.SignedHead:
@@ -143,6 +181,33 @@ def _own(caller: Caller, wanted: Wanted) -> str | None:
     if wanted.institution not in {"", caller.institution}:
         raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "a lender reads its own institution's entries")
     return caller.institution
+
+
+def _named(wanted: Wanted, pseudonym: str | None) -> str:
+    """Name what two officers agree on: the same filters; where the first stopped reading does not matter."""
+    asked = {
+        "consent": str(wanted.consent_id or ""),
+        "institution": wanted.institution,
+        "month": wanted.month,
+        "day": wanted.day,
+        "subject": pseudonym or "",
+    }
+    return sha256(canonical_json(asked)).hexdigest()
+
+
+def _period(month: str, day: str) -> tuple[datetime | None, datetime | None]:
+    """Return the half-open period of a month or a day by Beijing time, both None for any time."""
+    if month and day:
+        raise BashuError(Reason.MALFORMED, "month or day, not both", field="day")
+    if month:
+        return _month(month)
+    if not day:
+        return None, None
+    try:
+        since = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=SHANGHAI)
+        return since, since + timedelta(days=1)
+    except (ValueError, OverflowError) as error:
+        raise BashuError(Reason.MALFORMED, "day: no such day", field="day") from error
 
 
 def _month(text: str) -> tuple[datetime, datetime]:

@@ -30,6 +30,7 @@ class Reviews:
         consent_id: UUID | None = None,
         request: UUID | None = None,
         reviewed: Members | None = None,
+        pseudonym: str | None = None,
         kind: EntryType = EntryType.REVIEW_VIEW,
     ) -> None:
         """Record that a reviewer is about to see ``count`` rows of ``what``; others' own views are not recorded.
@@ -45,6 +46,7 @@ class Reviews:
             consent_id=consent_id,
             request=request,
             reviewed=reviewed,
+            pseudonym=pseudonym,
             kind=kind,
             ts=await consent_store.now(self._db),
         )

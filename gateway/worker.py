@@ -369,7 +369,14 @@ def _server(
             standard=standard,
             clock=clock,
         ),
-        ledger=LedgerServicer(db=pools.plain, vkey=signer.vkey, reviews=reviews),
+        ledger=LedgerServicer(
+            db=pools.plain,
+            vkey=signer.vkey,
+            reviews=reviews,
+            pseudonyms=pseudonyms,
+            standard=standard,
+            clock=clock,
+        ),
         standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
         platform=PlatformServicer(  # type: ignore[abstract]
             controls=PlatformControls(pools.plain, administration=administration),

@@ -92,7 +92,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "object": "",
     "tally": "institution from_index to_index count",
     # reviewed: what a reviewer asked to see or to take away; to_index is exclusive.
-    "reviewed": "from_index to_index institution month types",
+    "reviewed": "from_index to_index institution month day types",
 }
 """Every member an entry may have beside :data:`COMMON`, and the members of those that are objects or lists of them."""
 

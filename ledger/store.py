@@ -352,10 +352,23 @@ async def find_entries(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectEntries:
+    """Whose entries: the subject's pseudonym for its accesses, and the consents that are about it."""
+
+    pseudonym: str
+    consent_ids: tuple[uuid.UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFilter:
-    """What entries must have; ``since`` and ``before`` bound their own time, half-open."""
+    """What entries must have; ``since`` and ``before`` bound their own time, half-open.
+
+    Of ``consent_id`` also the entries that touch it by ``affects`` alone: holds and freezes on its subject, closings
+    of its loan.
+    """
 
     consent_id: uuid.UUID | None = None
+    subject: SubjectEntries | None = None
     institution: str | None = None
     types: tuple[str, ...] = ()
     since: datetime | None = None
@@ -381,14 +394,33 @@ async def entries_at(db: Statements, indexes: Sequence[int]) -> list[StoredEntry
     return [_stored(row) for row in await db.fetch(_ENTRIES_AT, list(indexes))]
 
 
+_OF_CONSENT: Final = """leaf_index IN (
+    SELECT leaf_index FROM ledger_search WHERE consent_id = $%d::uuid
+    UNION SELECT leaf_index FROM ledger_touched WHERE consent_id = $%d::uuid)"""
+_OF_SUBJECT: Final = """leaf_index IN (
+    SELECT leaf_index FROM ledger_subject WHERE pseudonym = $%d::text
+    UNION SELECT q.leaf_index FROM ledger_subject AS s JOIN ledger_access AS a ON a.leaf_index = s.leaf_index
+        JOIN ledger_search AS q ON q.request_id = a.request_id AND q.institution = a.institution
+        WHERE s.pseudonym = $%d::text
+    UNION SELECT leaf_index FROM ledger_search WHERE consent_id = ANY($%d::uuid[])
+    UNION SELECT leaf_index FROM ledger_touched WHERE consent_id = ANY($%d::uuid[]))"""
+
+
 def _search(wanted: EntryFilter) -> tuple[str, list[object]]:
     clauses = {**_FILTERS, **_PERIOD}
-    asked = {name: getattr(wanted, name) for name in ("consent_id", "institution", "types", "since", "before")}
+    asked = {name: getattr(wanted, name) for name in ("institution", "types", "since", "before")}
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items() if value}
     terms = ["leaf_index >= $1", "leaf_index < $2"]
     terms += [clauses[name] % number for number, name in enumerate(given, start=4)]
+    values = list(given.values())
+    if wanted.consent_id is not None:
+        values.append(wanted.consent_id)
+        terms.append(_OF_CONSENT % ((len(values) + 3,) * 2))
+    if wanted.subject is not None:
+        values += [wanted.subject.pseudonym, list(wanted.subject.consent_ids)]
+        terms.append(_OF_SUBJECT % (*((len(values) + 2,) * 2), *((len(values) + 3,) * 2)))
     sql = f"SELECT leaf_index FROM ledger_search WHERE {' AND '.join(terms)}"  # noqa: S608 - constants of this module
-    return sql, list(given.values())
+    return sql, values
 
 
 def inconsistent(message: str, **metadata: str) -> BashuError:

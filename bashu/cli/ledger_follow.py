@@ -25,8 +25,9 @@ from bashu.cli.session import (
     print_json,
     usage,
 )
+from bashu.cli.subjects import PersonOption, named_subject
 from bashu.cli.tables import console, grid
-from bashu.cli.verify import ConsentFilter, FromIndex, InstitutionFilter, MonthFilter
+from bashu.cli.verify import ConsentFilter, DayFilter, FromIndex, InstitutionFilter, MonthFilter
 from bashu.client import DEADLINE_S, Bashu
 from bashu.errors import BashuCallError
 from bashu.exporting import ExportRefusedError, export_to
@@ -82,6 +83,9 @@ def export(
     consent: ConsentFilter = "",
     institution: InstitutionFilter = "",
     month: MonthFilter = "",
+    day: DayFilter = "",
+    subject: Annotated[str, typer.Option("--subject", help="主体 only this one, - is stdin; takes two officers")] = "",
+    person: PersonOption = False,
     profile: ProfileOption = None,
     dev: DevOption = None,
     participant: AsOption = None,
@@ -93,13 +97,22 @@ def export(
     Interrupted, the same command goes on where it stopped. A reviewer's export is recorded before the first row.
     """
     who = find_profile(profile, dev, participant, operator)
-    asked = Selection(consent_id=consent, institution=institution, month=month, from_index=from_index)
+    asked = Selection(
+        consent_id=consent,
+        institution=institution,
+        month=month,
+        day=day,
+        is_of_subject=bool(subject),
+        from_index=from_index,
+    )
+
+    named = named_subject(subject, "", person=person) if subject else None
 
     def show(lines: int) -> None:
         typer.echo(f"{lines} 条 entries …", err=True)
 
     async def work(client: Bashu) -> int:
-        return await export_to(client, file, asked, progress=show)
+        return await export_to(client, file, asked, subject=named, progress=show)
 
     try:
         added = call(who, work, as_json=as_json, deadline_s=DEADLINE_S)

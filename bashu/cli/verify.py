@@ -168,6 +168,9 @@ InstitutionFilter = Annotated[str, typer.Option("--institution", help="机构 on
 MonthFilter = Annotated[
     str, typer.Option("--month", help="月份 only this month by Beijing time, YYYY-MM", metavar="YYYY-MM")
 ]
+DayFilter = Annotated[
+    str, typer.Option("--day", help="日期 only this day by Beijing time, YYYY-MM-DD", metavar="YYYY-MM-DD")
+]
 FromIndex = Annotated[int, typer.Option("--from-index", min=0, help="起始序号 first leaf index")]
 
 
@@ -180,13 +183,22 @@ def export(
     consent: ConsentFilter = "",
     institution: InstitutionFilter = "",
     month: MonthFilter = "",
+    day: DayFilter = "",
+    of_subject: Annotated[bool, typer.Option("--of-subject", help="一个主体 everything about one subject")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """导出 Check an export: every leaf's proof, what is left out, and the log's rules; findings name line and leaf.
 
     Without a filter it has to be the whole log, or everything about one consent.
     """
-    asked = Selection(consent_id=consent, institution=institution, month=month, from_index=from_index)
+    asked = Selection(
+        consent_id=consent,
+        institution=institution,
+        month=month,
+        day=day,
+        is_of_subject=of_subject,
+        from_index=from_index,
+    )
     try:
         verdict = verify_export(
             _reader(file),

@@ -236,6 +236,8 @@ class ExportEntriesRequest(_message.Message):
     INSTITUTION_FIELD_NUMBER: _builtins.int
     MONTH_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     from_index: _builtins.int
     """First index."""
     consent_id: _builtins.str
@@ -246,6 +248,12 @@ class ExportEntriesRequest(_message.Message):
     """Only this month by Beijing time, YYYY-MM."""
     tree_size: _builtins.int
     """Size of the signed checkpoint that every proof leads to; 0: the newest. Who resumes names the one it began with."""
+    day: _builtins.str
+    """Only this day by Beijing time, YYYY-MM-DD; not together with a month."""
+    @_builtins.property
+    def subject(self) -> _common_pb2.Subject:
+        """Only this subject: its consents, what touches them, and every question about it. Reviewers alone, and two officers."""
+
     def __init__(
         self,
         *,
@@ -254,10 +262,12 @@ class ExportEntriesRequest(_message.Message):
         institution: _builtins.str = ...,
         month: _builtins.str = ...,
         tree_size: _builtins.int = ...,
+        day: _builtins.str = ...,
+        subject: _common_pb2.Subject | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_index", b"from_index", "institution", b"institution", "month", b"month", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "day", b"day", "from_index", b"from_index", "institution", b"institution", "month", b"month", "subject", b"subject", "tree_size", b"tree_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,31 +26,38 @@ ReadLines = Callable[[], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What an export was asked for; with nothing given it is the whole log. ``month`` is YYYY-MM by Beijing time."""
+    """What an export was asked for; with nothing given it is the whole log.
+
+    ``month`` is YYYY-MM, ``day`` YYYY-MM-DD by Beijing time. ``is_of_subject``: of one subject, which leaves name by
+    commitments alone: that each belongs cannot be checked, all else is.
+    """
 
     consent_id: str = ""
     institution: str = ""
     month: str = ""
+    day: str = ""
+    is_of_subject: bool = False
     from_index: int = 0
 
     @property
     def is_filtered(self) -> bool:
         """True where leaves may be left out between others."""
-        return bool(self.consent_id or self.institution or self.month)
+        return bool(self.consent_id or self.institution or self.month or self.day or self.is_of_subject)
 
     @property
     def has_beginning(self) -> bool:
         """True where every entry before an entry that belongs to it is there too."""
-        return not self.month and not self.from_index
+        return not self.month and not self.day and not self.from_index
 
     def fault(self, entry: Entry) -> str | None:
         """Say why ``entry`` does not belong into such an export, or None."""
-        if self.consent_id and _member(entry, "consent", "id") != self.consent_id:
+        if self.consent_id and self.consent_id not in _consents(entry):
             return f"it is not about consent {self.consent_id}"
-        if self.institution and _member(entry, "requester", "institution") != self.institution:
+        if self.institution and _institution(entry) != self.institution:
             return f"it is not of institution {self.institution}"
-        if self.month and instant(entry.get("ts"), "ts").astimezone(_BEIJING).strftime("%Y-%m") != self.month:
-            return f"it is not of {self.month}"
+        local = instant(entry.get("ts"), "ts").astimezone(_BEIJING).date().isoformat()
+        if not local.startswith(self.day or self.month):
+            return f"it is not of {self.day or self.month}"
         return None
 
 
@@ -116,7 +123,8 @@ class _Check:
         self._rules = LogRules(origin=checkpoint.origin)
         self._due = selection.from_index if selection else 0
         self._leaves = 0
-        self._consents: set[object] = set()
+        self._named: set[str] = set()
+        self._common: set[str] | None = None
         self._gaps: list[Finding] = []
         self._found: list[Finding] = []
 
@@ -159,9 +167,14 @@ class _Check:
         except VerificationError as error:
             return [Finding(code="MALFORMED_ENTRY", message=str(error), leaf_index=index)]
         foreign = [] if fault is None else [Finding(code="LEAF_UNASKED", message=fault, leaf_index=index)]
-        if len(self._consents) <= 1:
-            self._consents.add(_member(entry, "consent", "id"))
+        self._look_for_one_consent(entry)
         return [*foreign, *self._rules.take(index, digest, entry)]
+
+    def _look_for_one_consent(self, entry: Entry) -> None:
+        touched = _consents(entry)
+        self._common = touched if self._common is None else self._common & touched
+        if isinstance(named := _member(entry, "consent", "id"), str) and len(self._named) <= 1:
+            self._named.add(named)
 
     def verdict(self, now: datetime | None) -> ExportVerdict:
         selection = self._asked or self._recognised()
@@ -185,11 +198,10 @@ class _Check:
 
     def _recognised(self) -> Selection:
         """Tell what nobody said: everything about one consent, or the whole log."""
-        (consent_id, *others) = self._consents or {None}
         left_out = bool(self._gaps) or self._due < self._checkpoint.size
-        return (
-            Selection(consent_id=consent_id) if left_out and not others and isinstance(consent_id, str) else Selection()
-        )
+        if left_out and len(self._named) == 1 and self._named <= (self._common or set()):
+            return Selection(consent_id=next(iter(self._named)))
+        return Selection()
 
 
 def _last_line(raw: bytes, vkey: VerifierKey) -> Checkpoint:
@@ -239,6 +251,19 @@ def _member(entry: Entry, outer: str, inner: str) -> object:
     members = entry.get(outer)
     value = members.get(inner) if isinstance(members, dict) else None
     return value if isinstance(value, str) else None
+
+
+def _consents(entry: Entry) -> set[str]:
+    """Return the consents that an entry is about or touches."""
+    named, affects = _member(entry, "consent", "id"), entry.get("affects")
+    touched = affects.get("consents") if isinstance(affects, dict) else None
+    found = {item for item in touched if isinstance(item, str)} if isinstance(touched, list) else set()
+    return found | ({named} if isinstance(named, str) else set())
+
+
+def _institution(entry: Entry) -> object:
+    """Return whose entry it is: who asked; of a TALLY the institution it counts for."""
+    return _member(entry, "tally" if entry.get("type") == "TALLY" else "requester", "institution")
 
 
 def _where(finding: Finding) -> tuple[float, float]:

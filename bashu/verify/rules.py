@@ -22,8 +22,8 @@ NEEDS_BEGINNING: Final = frozenset(
     {"CONSENT_UNREGISTERED", "CLOSING_WITHOUT_INTENT", "REFUND_WITHOUT_INTENT", "LIFT_WITHOUT_HOLD", "ATTEMPT_GAP"}
 )
 """Findings that mean nothing where the entries before the first one are not at hand."""
-NEEDS_EVERYTHING: Final = frozenset({"LIFT_WITHOUT_HOLD", "QUERY_INTENT_UNDER_HOLD", "RELEASE_UNDER_HOLD"})
-"""Findings that mean nothing in a filtered export: a hold on a subject names no single consent or lender."""
+NEEDS_EVERYTHING: Final = frozenset({"LIFT_WITHOUT_HOLD", "QUERY_INTENT_UNDER_OLD_HOLD", "RELEASE_UNDER_OLD_HOLD"})
+"""Findings that mean nothing in a filtered export: a hold older than the consent, and its end, may not be in it."""
 _TYPES: Final = (
     "CONSENT_REGISTERED CONSENT_STATUS QUERY_INTENT QUERY_DENIED RELEASE RELEASE_WITHHELD FAILED ABANDONED "
     "USE_REFUNDED LOAN_EVENT NOTICE_REGISTERED HOLD_PLACED HOLD_LIFTED FILE_FROZEN FILE_THAWED "
@@ -88,6 +88,7 @@ class LogRules:
         self._consents: dict[str, _Consent] = {}
         self._intents: dict[tuple[str, str, int], _Intent] = {}
         self._holds: dict[str, set[str]] = {}
+        self._placed: set[str] = set()
         self._ids: set[str] = set()
         self._latest: datetime | None = None
         self._found: list[Finding] = []
@@ -191,7 +192,9 @@ class LogRules:
         if consent.state in STOPPED:
             self._say(f"{kind}_AFTER_{consent.state}", f"consent {consent_id}")
         elif consent.holds:
-            self._say(f"{kind}_UNDER_HOLD", f"consent {consent_id}, held by {min(consent.holds)}")
+            placed = consent.holds & self._placed
+            code = "UNDER_HOLD" if placed else "UNDER_OLD_HOLD"
+            self._say(f"{kind}_{code}", f"consent {consent_id}, held by {min(placed or consent.holds)}")
         if consent.exp is not None and instant(entry["ts"], "ts") >= consent.exp:
             self._say(f"{kind}_AFTER_EXP", f"consent {consent_id}")
         return consent
@@ -269,6 +272,7 @@ class LogRules:
 
     def _hold(self, entry: Entry) -> None:
         hold = entry["entry_id"]
+        self._placed.add(hold)
         touched = self._holds.setdefault(hold, set())
         for consent_id in _texts(_object(entry, "affects").get("consents", []), "affects.consents"):
             touched.add(consent_id)

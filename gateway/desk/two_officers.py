@@ -17,6 +17,11 @@ class Action(StrEnum):
 
     ERASE = "ERASE"
     REPORT_SUBJECT = "REPORT_SUBJECT"
+    EXPORT = "EXPORT"
+    """Rows beyond what one officer may take away, or everything about one subject."""
+    EXPORT_GOES_ON = "EXPORT_GOES_ON"
+    """Kept for the second officer of an export under way, who alone may continue it for 24 h."""
+    RELEASE_PRESERVATION = "RELEASE_PRESERVATION"
 
 
 async def seconded(tx: Transaction, action: Action, obj: str, *, by: By, now: datetime) -> Wish | None:
@@ -30,6 +35,18 @@ async def seconded(tx: Transaction, action: Action, obj: str, *, by: By, now: da
         return first
     await store.put_wish(tx, action.value, obj, Wish(participant=by.participant, operator=by.operator, at=now))
     return None
+
+
+async def remember(tx: Transaction, action: Action, obj: str, *, by: By, now: datetime) -> None:
+    """Keep that ``by`` may do this again within 24 h."""
+    await store.put_wish(tx, action.value, obj, Wish(participant=by.participant, operator=by.operator, at=now))
+
+
+async def is_remembered(tx: Transaction, action: Action, obj: str, *, by: By, now: datetime) -> bool:
+    """Tell whether :func:`remember` was called for the same officer and thing within 24 h."""
+    kept = await store.lock_wish(tx, action.value, obj)
+    same = kept is not None and (kept.participant, kept.operator) == (by.participant, by.operator)
+    return same and kept is not None and now - kept.at <= PROPOSAL_LASTS
 
 
 def _is_second(first: Wish, by: By, now: datetime) -> bool:

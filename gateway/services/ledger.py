@@ -12,16 +12,21 @@ from uuid import UUID
 import msgspec
 
 from bashu.v1 import ledger_pb2, ledger_pb2_grpc
+from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason, Turn
+from core.permit import Subject
 from database import Database
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
 from gateway.ledger_reads import LedgerReads, Wanted
+from gateway.pseudonyms import Pseudonyms
+from gateway.question import read_subject
 from gateway.reviews import REVIEWERS, Reviews
 from gateway.services.paging import page_size, read_id
 from gateway.validation import validate
 from ledger import proofs, store
 from ledger.model import EntryType
+from standards.catalogue import Standard
 
 _LONGEST_INDEX: Final = 18
 """Digits of a leaf index that the database can hold."""
@@ -30,11 +35,22 @@ _LONGEST_INDEX: Final = 18
 class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     """Reads what the sealer committed; ``vkey`` is the log's verifier key."""
 
-    def __init__(self, *, db: Database, vkey: str, reviews: Reviews) -> None:
+    def __init__(
+        self,
+        *,
+        db: Database,
+        vkey: str,
+        reviews: Reviews,
+        pseudonyms: Pseudonyms,
+        standard: Standard,
+        clock: Clock,
+    ) -> None:
         self._db = db
         self._vkey = vkey
         self._reviews = reviews
-        self._reads = LedgerReads(db, reviews=reviews)
+        self._standard = standard
+        self._clock = clock
+        self._reads = LedgerReads(db, reviews=reviews, pseudonyms=pseudonyms)
 
     async def GetCheckpoint(  # noqa: N802 - the contract's name
         self, _request: ledger_pb2.GetCheckpointRequest, _context: Context
@@ -83,7 +99,11 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         """Stream entries with their proofs, and last the checkpoint that all of them lead to."""
         validate(request)
         wanted = Wanted(
-            consent_id=_consent_id(request.consent_id), institution=request.institution, month=request.month
+            consent_id=_consent_id(request.consent_id),
+            institution=request.institution,
+            month=request.month,
+            day=request.day,
+            subject=self._subject(request),
         )
         lines = self._reads.export(
             current_caller(), wanted, from_index=request.from_index, tree_size=request.tree_size or None
@@ -124,6 +144,12 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             checkpoint=proof.checkpoint.note,
         )
 
+    def _subject(self, request: ledger_pb2.ExportEntriesRequest) -> Subject | None:
+        if not request.HasField("subject"):
+            return None
+        today = self._clock.now().astimezone(SHANGHAI).date()
+        return read_subject(request.subject, standard=self._standard, today=today)
+
     async def _leaf_index(self, request: ledger_pb2.GetInclusionProofRequest) -> int:
         if request.WhichOneof("key") == "leaf_index":
             return request.leaf_index
@@ -138,7 +164,8 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
 def _may_read(caller: Caller, body: bytes) -> bool:
     if caller.role in REVIEWERS:
         return True
-    requester = msgspec.json.decode(body).get("requester") or {}
+    members = msgspec.json.decode(body)
+    requester = members.get("requester") or members.get("tally") or {}
     return caller.role is Role.LENDER and requester.get("institution") == caller.institution
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from ledger.highwater import HighWater
 from ledger.model import EntryType, build_entry
 from ledger.sealer import Sealer
 from ledger.signer import FileSigner
+from tests.admission_stage import FIRM
 
 ORIGIN = "log.example/bashu"
 SIGNER = FileSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -79,8 +81,9 @@ async def log(gateway, sealer):
 
 @pytest.fixture
 def reads(gateway):
-    entries = Entries(origin=ORIGIN, pseudonyms=Pseudonyms(b"k" * 32, {}, operator_key=b"o" * 32))
-    return LedgerReads(gateway, reviews=Reviews(gateway, entries=entries))
+    pseudonyms = Pseudonyms(b"k" * 32, {}, operator_key=b"o" * 32)
+    entries = Entries(origin=ORIGIN, pseudonyms=pseudonyms)
+    return LedgerReads(gateway, reviews=Reviews(gateway, entries=entries), pseudonyms=pseudonyms)
 
 
 async def taken(reads, who, wanted=None, *, from_index=0, tree_size=None):
@@ -197,3 +200,67 @@ async def test_a_month_that_does_not_exist_is_malformed(reads, month):
     with pytest.raises(BashuError) as refused:
         await taken(reads, AUDITOR, Wanted(month=month))
     assert refused.value.reason is Reason.MALFORMED
+
+
+async def test_an_export_of_one_consent_has_the_holds_and_closings_that_only_touch_it(reads, gateway, sealer):
+    touched, other = CONSENTS[0], CONSENTS[1]
+    held = {"affects": {"consents": [str(touched)], "intents": []}}
+    elsewhere = {"affects": {"consents": [str(other)], "intents": []}}
+    closed = {"requester": {"institution": "bank-1"}, "status": {"from": "OPEN", "to": "SETTLED"}, **held}
+    kinds = [
+        (EntryType.HOLD_PLACED, held),
+        (EntryType.HOLD_PLACED, elsewhere),
+        (EntryType.LOAN_EVENT, closed),
+    ]
+    entries = [build_entry(kind, origin=ORIGIN, ts=LAST_OF_MARCH, fields=fields) for kind, fields in kinds]
+    await store.append(gateway, [denied(0, LAST_OF_MARCH), *entries, denied(1, LAST_OF_MARCH)])
+    await sealer.run_round()
+    lines = await taken(reads, OFFICER, Wanted(consent_id=touched))
+    assert [json.loads(line)["leaf_index"] for line in lines[:-1]] == [0, 1, 3]
+    found = verify_export(lambda: lines, VerifierKey.parse(SIGNER.vkey))
+    assert (found.holds, found.selection.consent_id) == (True, str(touched))
+    assert not verdict(lines, consent_id=str(other)).holds
+    own = await taken(reads, LENDER, Wanted(consent_id=touched))
+    assert [json.loads(line)["leaf_index"] for line in own[:-1]] == [3]
+
+
+@pytest.mark.usefixtures("log")
+async def test_a_day_by_beijing_time_is_an_export_of_its_own(reads):
+    for day, rows in (("2026-03-31", 600), ("2026-04-01", 600), ("2026-04-02", 0)):
+        found = verdict(await taken(reads, OFFICER, Wanted(day=day)), day=day)
+        assert (found.holds, found.leaves) == (True, rows)
+    for odd in ({"day": "2026-02-30"}, {"day": "2026-03-31", "month": "2026-03"}):
+        with pytest.raises(BashuError) as refused:
+            await taken(reads, OFFICER, Wanted(**odd))
+        assert refused.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.usefixtures("log")
+async def test_more_rows_than_one_officer_may_take_wait_for_another_who_may_then_go_on(reads, monkeypatch):
+    monkeypatch.setattr(ledger_reads, "MOST_ROWS_ALONE", 1000)
+    other = caller(Role.COMPLIANCE, "regional")
+    for who in (OFFICER, OFFICER):
+        with pytest.raises(BashuError) as refused:
+            await taken(reads, who)
+        assert refused.value.reason is Reason.SECOND_OFFICER_NEEDED
+    with pytest.raises(BashuError):
+        await taken(reads, replace(other, operator=OFFICER.operator))
+    second = replace(other, operator="0002")
+    assert len(await taken(reads, OFFICER, Wanted(day="2026-03-31"))) == 601
+    with pytest.raises(BashuError):
+        await taken(reads, OFFICER)
+    assert len(await taken(reads, second, tree_size=1200)) == 1201
+    assert len(await taken(reads, second, from_index=100, tree_size=1200)) == 1101
+    with pytest.raises(BashuError):
+        await taken(reads, second, tree_size=1200)
+
+
+@pytest.mark.usefixtures("log")
+async def test_everything_about_one_subject_always_takes_two_officers_and_no_lender(reads):
+    wanted = Wanted(subject=FIRM)
+    for who, reason in ((OFFICER, Reason.SECOND_OFFICER_NEEDED), (LENDER, Reason.ROLE_NOT_ALLOWED)):
+        with pytest.raises(BashuError) as refused:
+            await taken(reads, who, wanted)
+        assert refused.value.reason is reason
+    lines = await taken(reads, replace(AUDITOR, operator="0002"), wanted)
+    assert verdict(lines, is_of_subject=True).leaves == 0

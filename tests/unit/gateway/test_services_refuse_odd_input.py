@@ -36,9 +36,14 @@ async def test_the_ledger_is_asked_in_shape(case):
     assert caught.value.reason is Reason.MALFORMED
 
 
-@pytest.mark.parametrize("field", [{"consent_id": "xyz"}, {"month": "march"}, {"from_index": -1}, {"tree_size": -1}])
+LEDGER_PARTS = dict.fromkeys(("db", "vkey", "reviews", "pseudonyms", "standard", "clock"))
+
+
+@pytest.mark.parametrize(
+    "field", [{"consent_id": "xyz"}, {"month": "march"}, {"day": "today"}, {"from_index": -1}, {"tree_size": -1}]
+)
 async def test_an_export_is_asked_in_shape(field):
-    lines = LedgerServicer(db=None, vkey="", reviews=None).ExportEntries(ledger_pb2.ExportEntriesRequest(**field), None)
+    lines = LedgerServicer(**LEDGER_PARTS).ExportEntries(ledger_pb2.ExportEntriesRequest(**field), None)
     with pytest.raises(BashuError) as caught:
         await anext(lines)
     assert caught.value.reason is Reason.MALFORMED
