@@ -96,7 +96,7 @@ def _kept(file: Path, resume: Path, selection: Selection) -> tuple[int, int | No
         kept: dict[str, Any] = json.loads(resume.read_bytes())
     except FileNotFoundError as error:
         raise ExportRefusedError(f"{file} is there and complete: name another file") from error
-    if kept["selection"] != asdict(selection):
+    if Selection(**kept["selection"]) != selection:
         raise ExportRefusedError(f"{file} was begun with other filters: name another file")
     last = _cut_to_whole_lines(file)
     if last is None:

@@ -135,7 +135,7 @@ def test_what_is_released_under_a_hold_is_found_until_it_is_lifted(log, place, l
     assert codes(story.ask().close(), log) == ["RELEASE_UNDER_HOLD@3"]
     standing = Story()
     hold = standing.add(place, affects={"consents": [], "intents": []})
-    assert codes(standing.register(standing=[hold]).ask().close("ABANDONED"), log) == ["QUERY_INTENT_UNDER_OLD_HOLD@2"]
+    assert codes(standing.register(standing=[hold]).ask().close("ABANDONED"), log) == ["QUERY_INTENT_UNDER_HOLD@2"]
 
 
 def test_a_second_or_missing_or_foreign_closing_is_found(log):
