@@ -10,12 +10,12 @@ from gateway.vault.service import Vault
 
 
 async def open_detail(db: Statements, vault: Vault, sealed: Sealed) -> bytes:
-    """Return what was sealed, where no erasure is pending on it.
+    """Return what was sealed, where no erasure is pending on it; what was written since it was asked for may be opened.
 
     Raises:
         BashuError: NOT_FOUND_OR_NOT_YOURS while it is RESTRICTED or once it is erased; LEDGER_INCONSISTENT.
     """
-    if await store.is_restricted(db, sealed.key_id):
+    if await store.is_restricted(db, sealed):
         raise BashuError(
             Reason.NOT_FOUND_OR_NOT_YOURS,
             "its subject asked for erasure: until then only compliance may open it, with an entry",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -184,10 +185,12 @@ class Erasures:
         async with self._db.transaction() as tx:
             await self._refuse_preserved(tx, pseudonym)
             now = await consent_store.now(tx)
-            last = await store.last_dealing(tx, pseudonym, self._pseudonyms.commitments(subject))
+            commitments = self._pseudonyms.commitments(subject)
+            last = await store.last_dealing(tx, pseudonym, commitments)
             row = ErasureRow(
                 erasure_id=uuid7(),
                 pseudonym=pseudonym,
+                commitments=tuple(commitments),
                 key_ids=tuple(key_ids),
                 entry_id=entry_id,
                 requested_at=now,
@@ -210,18 +213,23 @@ class Erasures:
 
     async def _erased_now(self, erasure_id: UUID) -> bool:
         try:
-            await self._erase(erasure_id)
+            return (await self._erase(erasure_id)).erased_at is not None
         except BashuError as stopped:
             # Preserved, or another worker was first.
             if stopped.reason not in {Reason.PRESERVED, Reason.NOT_FOUND_OR_NOT_YOURS}:
                 raise
             return False
-        return True
 
     async def _erase(self, erasure_id: UUID) -> ErasureRow:
         async with self._db.transaction() as tx:
             row = await self._locked(tx, erasure_id)
             now = await consent_store.now(tx)
+            last = await store.last_dealing(tx, row.pseudonym, row.commitments)
+            if last is not None and last + self._retention > now:
+                # Asked about, lent to or disputed with since: its retention period began anew.
+                due_at = max(row.due_at, last + self._retention)
+                await store.put_off(tx, erasure_id, due_at=due_at)
+                return replace(row, due_at=due_at)
             await self._write(tx, row, decided_by=RETENTION_OVER, now=now, first=[])
         return await self._destroy(erasure_id, row.key_ids)
 

@@ -9,9 +9,10 @@ from typing import Final
 from uuid import UUID
 
 from database import Row, Statements
+from gateway.vault.model import Sealed
 
 _COLUMNS: Final = """erasure_id, pseudonym, key_ids, entry_id, requested_at, due_at, erased_at, decided_by,
-    backups_lapse_on, keys_destroyed_at"""
+    backups_lapse_on, keys_destroyed_at, commitments"""
 _LATEST: Final = f"SELECT {_COLUMNS} FROM erasure WHERE pseudonym = $1 ORDER BY requested_at DESC LIMIT 1"  # noqa: S608
 _LOCK: Final = f"SELECT {_COLUMNS} FROM erasure WHERE erasure_id = $1 FOR UPDATE"  # noqa: S608
 _PAGE: Final = f"""
@@ -23,13 +24,18 @@ _UNDESTROYED: Final = f"""
 SELECT {_COLUMNS} FROM erasure WHERE erased_at IS NOT NULL AND keys_destroyed_at IS NULL
 ORDER BY erasure_id LIMIT $1"""  # noqa: S608
 _INSERT: Final = """
-INSERT INTO erasure (erasure_id, pseudonym, key_ids, entry_id, requested_at, due_at) VALUES ($1, $2, $3, $4, $5, $6)"""
+INSERT INTO erasure (erasure_id, pseudonym, key_ids, entry_id, requested_at, due_at, commitments)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+_PUT_OFF: Final = "UPDATE erasure SET due_at = $2 WHERE erasure_id = $1 AND erased_at IS NULL"
 _DONE: Final = """
 UPDATE erasure SET erased_at = $2, decided_by = $3, backups_lapse_on = $4 WHERE erasure_id = $1 AND erased_at IS NULL"""
 _DESTROYED: Final = """
 UPDATE erasure SET keys_destroyed_at = bashu_now() WHERE erasure_id = $1 AND keys_destroyed_at IS NULL"""
 _RESTRICTED: Final = """
-SELECT EXISTS (SELECT 1 FROM erasure WHERE key_ids @> ARRAY[$1::uuid] AND erased_at IS NULL)"""
+SELECT EXISTS (
+    SELECT 1 FROM sealed_detail AS d
+    JOIN erasure AS e ON e.key_ids @> ARRAY[d.key_id] AND e.erased_at IS NULL
+    WHERE d.entry_id = $1 AND d.kind = $2 AND (d.sealed_at <= e.requested_at OR d.entry_id = e.entry_id))"""
 _LAST_DEALING: Final = """
 SELECT greatest(
     (SELECT a.at FROM ledger_access AS a WHERE a.leaf_index = (
@@ -37,6 +43,8 @@ SELECT greatest(
     (SELECT max(i.admitted_at) FROM intent AS i WHERE i.pseudonym = $1 AND i.state = 'OPEN'),
     (SELECT max(coalesce(l.closed_at, greatest((SELECT bashu_now()), l.due_on::timestamptz)))
         FROM loan AS l WHERE l.pseudonym = $1),
+    (SELECT max(coalesce(d.answered_at, greatest((SELECT bashu_now()), d.due_at)))
+        FROM dispute AS d WHERE d.pseudonym = $1),
     (SELECT max(least(c.exp, coalesce(c.revoked_at, c.exp), coalesce(c.ended_by_loan, c.exp)))
         FROM consent AS c WHERE c.commitment = ANY($2::text[])))"""
 _OWN_REPORT: Final = "SELECT ordinal FROM own_report WHERE pseudonym = $1 AND request_id = $2"
@@ -69,6 +77,7 @@ class ErasureRow:
 
     erasure_id: UUID
     pseudonym: str
+    commitments: tuple[str, ...]
     key_ids: tuple[UUID, ...]
     entry_id: UUID
     requested_at: datetime
@@ -109,8 +118,20 @@ async def undestroyed(db: Statements, *, limit: int) -> list[ErasureRow]:
 async def insert_erasure(tx: Statements, row: ErasureRow) -> None:
     """Store a new erasure; UniqueConflict while one stands on the subject."""
     await tx.execute(
-        _INSERT, row.erasure_id, row.pseudonym, list(row.key_ids), row.entry_id, row.requested_at, row.due_at
+        _INSERT,
+        row.erasure_id,
+        row.pseudonym,
+        list(row.key_ids),
+        row.entry_id,
+        row.requested_at,
+        row.due_at,
+        list(row.commitments),
     )
+
+
+async def put_off(tx: Statements, erasure_id: UUID, *, due_at: datetime) -> None:
+    """Write a later day for an erasure that is not decided; its row is locked."""
+    await tx.execute(_PUT_OFF, erasure_id, due_at)
 
 
 async def erased(tx: Statements, erasure_id: UUID, *, at: datetime, decided_by: str, lapse_on: date) -> None:
@@ -123,22 +144,23 @@ async def keys_destroyed(db: Statements, erasure_id: UUID) -> None:
     await db.execute(_DESTROYED, erasure_id)
 
 
-async def is_restricted(db: Statements, key_id: UUID) -> bool:
-    """Tell whether what is sealed under a key waits to be erased."""
-    return bool(await db.fetchval(_RESTRICTED, key_id))
+async def is_restricted(db: Statements, sealed: Sealed) -> bool:
+    """Tell whether a detail waits to be erased; what its subject wrote since it asked does not."""
+    return bool(await db.fetchval(_RESTRICTED, sealed.entry_id, sealed.kind.value))
 
 
 async def last_dealing(db: Statements, pseudonym: str, commitments: Sequence[str]) -> datetime | None:
-    """Return when the last query about a subject was admitted, its last loan or its last consent ended; None: never.
+    """Return when the last query about a subject was, its last loan, dispute or consent ended; None: never.
 
-    An open loan ends at its due date, or now where that has passed.
+    An open loan or dispute ends when it is due, or now where that has passed.
     """
     moment: datetime | None = await db.fetchval(_LAST_DEALING, pseudonym, list(commitments))
     return moment
 
 
 def _erasure(row: Row) -> ErasureRow:
-    return ErasureRow(**{**dict(row.items()), "key_ids": tuple(row["key_ids"])})
+    lists = {name: tuple(row[name]) for name in ("key_ids", "commitments")}
+    return ErasureRow(**{**dict(row.items()), **lists})
 
 
 async def number_own_report(db: Statements, pseudonym: str, *, year: int, request_id: UUID, at: datetime) -> int:

@@ -155,6 +155,45 @@ async def test_a_restored_key_database_is_erased_again_before_serving(rights, fr
     await owner.close()
 
 
+async def test_a_dispute_keeps_what_was_said_for_its_own_retention_period(rights):
+    stage = rights.stage
+    await stage.owner.execute(
+        "INSERT INTO dispute (dispute_id, pseudonym, record_id, platform_id, data_item, institution, opened_by, channel,"
+        " seen_in_release, entry_id, received_at, due_at, next_try_at) VALUES (gen_random_uuid(), $1, repeat('a', 64),"
+        " 'chongqing', '', 'subject-portal', 'SUBJECT', 'LETTER', false, gen_random_uuid(), bashu_now(),"
+        " bashu_now() + interval '20 days', bashu_now())",
+        stage.pseudonyms.subject(FIRM),
+    )
+    erasure = await asked(rights)
+    assert erasure.state == RESTRICTED
+    assert erasure.due_at.ToDatetime() - erasure.requested_at.ToDatetime() > RETENTION + timedelta(days=19)
+
+
+async def test_a_query_since_then_begins_the_retention_period_anew_and_later_words_are_not_restricted(rights):
+    stage = rights.stage
+    await stage.grant()
+    old = await a_detail(rights)
+    first = await asked(rights)
+    later = await a_detail(rights)
+    assert await refused(open_detail(stage.db, rights.vault, old)) is Reason.NOT_FOUND_OR_NOT_YOURS
+    assert await open_detail(stage.db, rights.vault, later) == b"a dispute"
+    stage.shift(days=100)
+    now = await stage.owner.fetchval("SELECT bashu_now()")
+    consent = await stage.grant(now=now)
+    await stage.release(await stage.ask(consent))
+    await rights.sealed()
+    stage.shift(days=40 + RETENTION.days)
+    assert await rights.erasures.carry_out() == 0
+    put_off = (await rights.subject("GetErasure", subject=named(FIRM))).erasure
+    assert put_off.state == RESTRICTED
+    assert put_off.due_at.ToDatetime() - first.due_at.ToDatetime() > timedelta(days=99)
+    with pytest.raises(RightMissing):
+        await stage.db.execute("UPDATE erasure SET due_at = due_at - interval '1 day'")
+    stage.shift(days=140 + RETENTION.days)
+    assert await rights.erasures.carry_out() == 1
+    assert await refused(rights.vault.open(later)) is Reason.NOT_FOUND_OR_NOT_YOURS
+
+
 async def test_many_preserved_erasures_keep_no_other_from_its_day(rights, monkeypatch):
     monkeypatch.setattr("gateway.rights.erasures.AT_ONCE", 1)
     await rights.stage.grant()
