@@ -60,7 +60,7 @@ refusals: $(VENV)/.runtime ## Make one wrong request for every reason and compar
 	@$(BIN)/python -m loadtest.refusals
 
 # --- proving it -------------------------------------------------------------------------------------------------
-.PHONY: test test-bundled check format proto proto-diff crash load-quick
+.PHONY: test test-bundled check format proto proto-diff race crash load-quick
 test: $(VENV)/.dev ## Run the test suite
 	@$(BIN)/pytest -q $(ARGS)
 
@@ -91,6 +91,9 @@ permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of ans
 
 rules-table: $(VENV)/.runtime ## Write docs/standard/rules.md: each rule of law, where it is enforced, which test proves it
 	@$(BIN)/python -m loadtest.rules_table
+
+race: $(VENV)/.runtime ## Race revocations, pauses, holds, freezes against queries (SECONDS=60 SEED=… BROKEN=1 must fail)
+	@$(BIN)/python -m loadtest.race --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(BROKEN),--broken)
 
 crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export
 	@$(BIN)/python -m loadtest.crash
