@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -30,15 +31,19 @@ EXIT_CODES: Final = (
     "退出码 exit codes: 0 成功 done · 1 未能执行 refused, or could not go on · 2 用法或设置有误 usage or settings · "
     "3 数据库不可用 the database is unavailable"
 )
+FSCK_EXITS: Final = (0, 4, 5)
+"""Exit codes of nothing, a warning, an error: none of them the code of bad settings or of no database."""
 FSCK_EXIT_CODES: Final = (
-    "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 1 有警告 a WARNING · 2 有错误 an ERROR "
-    "(or usage, settings) · 3 数据库不可用 the database is unavailable"
+    "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 4 有警告 a WARNING · 5 有错误 an ERROR · "
+    "1 未能执行 could not go on · 2 用法或设置有误 usage or settings · 3 数据库不可用 the database is unavailable"
 )
 
 DOCTOR_EXIT_CODES: Final = (
     "退出码 exit codes: 0 无失败 nothing FAILs (a WARN works today) · 1 有失败 a check FAILs · "
     "2 用法或设置有误 usage or settings"
 )
+SHOWN_EVERY: Final = 1 << 18
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -157,10 +162,15 @@ def check_config(settings: SettingsFile) -> None:
 
 
 @app.command(epilog=FSCK_EXIT_CODES)
-def fsck(settings: SettingsFile) -> None:
-    """检查日志：树、检查点、不变式. Checks tree, checkpoints and invariants; one line a finding."""
+def fsck(
+    settings: SettingsFile,
+    *,
+    from_index: Annotated[int, typer.Option(min=0, help="续查起点 Go on here: the last index that was shown.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
+) -> None:
+    """检查日志：树、检查点、不变式、计数、孤立意图. Checks tree, checkpoints, invariants, tallies, orphan intents."""
     with _spoken_errors():
-        raise typer.Exit(_run(_fsck(load_settings(settings))))
+        raise typer.Exit(_run(_fsck(load_settings(settings), from_index=from_index, as_json=as_json)))
 
 
 @app.command(epilog=DOCTOR_EXIT_CODES)
@@ -222,7 +232,7 @@ async def _rewrap(settings: Settings) -> int:
         await keys.close()
 
 
-async def _fsck(settings: Settings) -> int:
+async def _fsck(settings: Settings, *, from_index: int, as_json: bool) -> int:
     from database import open_database
     from ledger.fsck import fsck as run_fsck
     from ledger.highwater import HighWater
@@ -236,22 +246,27 @@ async def _fsck(settings: Settings) -> int:
     key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
     db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
     findings = []
+    levels = {"INFO": "提示", "WARNING": "警告", "ERROR": "错误"}
     mark = HighWater(path=settings.ledger.highwater).read()
     try:
-        async for finding in run_fsck(db, key=key, mark=mark, progress=_show_progress()):
+        async for finding in run_fsck(db, key=key, mark=mark, progress=_show_progress(), from_index=from_index):
             findings.append(finding)
-            typer.echo(finding.line())
+            line = msgspec.json.encode(finding).decode() if as_json else f"{levels[finding.severity]} {finding.line()}"
+            typer.echo(line)
     finally:
         await db.close()
-    typer.echo(f"{len(findings)} findings")
-    return exit_code(findings)
+    code = FSCK_EXITS[exit_code(findings)]
+    typer.echo(
+        json.dumps({"findings": len(findings), "exit_code": code}) if as_json else f"{len(findings)} 项发现 findings"
+    )
+    return code
 
 
 def _show_progress() -> Callable[[int, int], None] | None:
-    """Return what tells a person at a terminal how far it is, None where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda done, size: typer.echo(f"\r{done} / {size} ", nl=done == size, err=True)
+    """Return what says how far it is: at a terminal all the time, in a log every 262,144 leaves."""
+    if sys.stderr.isatty():
+        return lambda done, size: typer.echo(f"\r{done} / {size} ", nl=done == size, err=True)
+    return lambda done, size: None if done % SHOWN_EVERY else typer.echo(f"{done} / {size}", err=True)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

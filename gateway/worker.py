@@ -77,6 +77,7 @@ from gateway.services.subject import SubjectServicer
 from gateway.settings import LicenceSettings, Settings, SettingsError, load_settings, read_secret
 from gateway.store import HOT_SETTINGS
 from gateway.sweeper import Sweeper
+from gateway.tallies import Tallies
 from gateway.vault.service import Vault
 from ledger.note import Signer
 from ledger.signer import load_signer
@@ -122,6 +123,7 @@ class Worker:
     engine: Engine
     registry: Registry
     sweeper: Sweeper
+    tallies: Tallies
     erasures: Erasures
     annotations: Annotations
     forwarding: Forwarding
@@ -137,6 +139,7 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.engine.admissions.run()),
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
+            group.create_task(worker.tallies.run()),
             group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
             group.create_task(worker.annotations.run()),
@@ -259,6 +262,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         engine=engine,
         registry=registry,
         sweeper=Sweeper(pools.hot, entries=entries),
+        tallies=Tallies(pools.plain, entries=entries),
         erasures=erasures,
         annotations=annotations,
         forwarding=Forwarding(pools.plain, disputes=disputes, adapters=adapters),
@@ -366,6 +370,7 @@ def _server(
                 anomalies=Anomalies(pools.plain, lists=lists, rules=load_rules()),
             ),
             disputes=calls,
+            vkey=signer.vkey,
             standard=standard,
             clock=clock,
         ),

@@ -32,18 +32,25 @@ async def fsck(
     mark: Checkpoint | None = None,
     now: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
+    from_index: int = 0,
 ) -> AsyncIterator[Finding]:
     """Yield every finding about the log of ``key``; ``mark`` is the high-water mark, where one is at hand.
 
     ``now`` decides which open intents are overdue (None: the time of the last entry). It may run beside a live
     sealer: it looks at the tree as it was when it began. ``progress`` hears how many leaves of how many are checked.
+    A run broken off goes on ``from_index`` (rounded down to 1,024): the leaves before are taken as their tiles have
+    them, and what rests on their content is not judged.
     """
     newest = await store.latest_checkpoint(db)
     head = await store.head(db)
-    check = _Fsck(key, mark)
-    for finding in check.notes(await store.checkpoints_between(db, 0, 0)):
-        yield finding
-    for begin in range(0, head.size, CHUNK):
+    start = min(from_index, head.size) // CHUNK * CHUNK
+    check = _Fsck(key, mark, start=start)
+    if start:
+        check.skip(await _tile_roots(db, start))
+    else:
+        for finding in check.notes(await store.checkpoints_between(db, 0, 0)):
+            yield finding
+    for begin in range(start, head.size, CHUNK):
         end = min(begin + CHUNK, head.size)
         tiles = await store.tiles(db, {(0, index) for index in range(begin // TILE_WIDTH, -(-end // TILE_WIDTH))})
         rows = {row["leaf_index"]: row for row in await store.leaves_between(db, begin, end)}
@@ -56,19 +63,16 @@ async def fsck(
             progress(end, head.size)
     for finding in check.upper_tiles(await store.tiles(db, check.upper_tile_ids())):
         yield finding
-    for finding in check.heads(head, newest):
-        yield finding
-    for finding in await _queue(db):
-        yield finding
-    for finding in check.invariants.finish(now=now):
+    for finding in (*check.heads(head, newest), *await _queue(db), *check.invariants.finish(now=now)):
         yield finding
 
 
 class _Fsck:
     """One run: the tree as derived from the entries, and, once they differ, the tree as sealed in the tiles."""
 
-    def __init__(self, key: VerifierKey, mark: Checkpoint | None) -> None:
-        self.invariants = InvariantChecker(origin=key.name)
+    def __init__(self, key: VerifierKey, mark: Checkpoint | None, *, start: int = 0) -> None:
+        self.invariants = InvariantChecker(origin=key.name, whole=start == 0)
+        self._start = start
         self._key = key
         self._mark = mark
         self._derived = Frontier()
@@ -76,8 +80,15 @@ class _Fsck:
         self._roots: dict[int, set[bytes]] = {0: {Frontier().root()}}
         self._tile: list[bytes] = []
         self._upper: list[list[bytes]] = [[]]
-        self._good_size = 0
+        self._good_size = start
         self._bad_notes = 0
+
+    def skip(self, roots: Sequence[bytes]) -> None:
+        """Begin after the full tiles of level 0 with these ``roots``."""
+        for root in roots:
+            self._derived.append(root)
+            self._push(root)
+        self._derived.size *= TILE_WIDTH
 
     # Leaves
 
@@ -153,8 +164,12 @@ class _Fsck:
         self._tile.append(leaf)
         if len(self._tile) < TILE_WIDTH:
             return
-        level, root = 0, batch_tree(self._tile)[0]
+        root = batch_tree(self._tile)[0]
         self._tile = []
+        self._push(root)
+
+    def _push(self, root: bytes) -> None:
+        level = 0
         while True:
             if level == len(self._upper):
                 self._upper.append([])
@@ -218,8 +233,22 @@ class _Fsck:
             yield _error("REWOUND", f"the tree has {head.size} leaves, {newest.size} were signed", None)
         if self._mark is not None and self._mark.size > head.size:
             yield _error("REWOUND", f"the tree has {head.size} leaves, the high-water mark {self._mark.size}", None)
-        elif self._mark is not None and self._mark.root not in self._roots[self._mark.size]:
+        elif (
+            self._mark is not None
+            and self._mark.size >= self._start
+            and self._mark.root not in self._roots[self._mark.size]
+        ):
             yield _error("FORKED", f"the tree is not the one of the high-water mark {self._mark.size}", None)
+
+
+async def _tile_roots(db: Statements, start: int) -> list[bytes]:
+    """Return the roots of the full level-0 tiles below ``start``, as the tiles of level 1 have them."""
+    count = start // TILE_WIDTH
+    tiles = await store.tiles(db, {(1, index) for index in range(-(-count // TILE_WIDTH))})
+    joined = b"".join(tiles[place] for place in sorted(tiles))[: count * HASH_BYTES]
+    if len(joined) != count * HASH_BYTES:
+        raise store.inconsistent("tiles of level 1 are missing: check from the beginning")
+    return [joined[place : place + HASH_BYTES] for place in range(0, len(joined), HASH_BYTES)]
 
 
 async def _queue(db: Statements) -> list[Finding]:
@@ -231,6 +260,12 @@ async def _queue(db: Statements) -> list[Finding]:
     found += [
         _error("QUEUE_ORPHAN", f"queued number {seq} has no entry or is in the tree already", None)
         for seq in await store.orphan_numbers(db, limit=_SHOWN)
+    ]
+    found += [
+        _error(
+            "INTENT_ORPHAN", f"intent {row['request_id']}/{row['attempt']} of {row['institution']} lacks an entry", None
+        )
+        for row in await store.orphan_intents(db, limit=_SHOWN)
     ]
     last = await store.last_leaf_index(db)
     if last is not None and last >= (await store.head(db)).size:

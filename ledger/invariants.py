@@ -116,6 +116,8 @@ class InvariantChecker:
         self._consents: dict[str, _Consent] = {}
         self._intents: dict[IntentKey, _Intent] = {}
         self._holds: dict[str, set[str]] = {}
+        self._own: dict[str, list[int]] = {}
+        self._tallied: dict[str, int] = {}
         self._latest: datetime | None = None
         self._found: list[Finding] = []
         self._at = 0
@@ -161,6 +163,10 @@ class InvariantChecker:
 
     def _check_meaning(self, kind: EntryType, entry: LogEntry) -> None:
         members = entry.members
+        if kind is EntryType.TALLY:
+            self._tally(members["tally"])
+            return
+        self._own.setdefault(members.get("requester", {}).get("institution", ""), []).append(entry.leaf_index)
         if kind in {EntryType.CONSENT_REGISTERED, EntryType.CONSENT_STATUS}:
             self._consent_event(kind, entry)
         elif kind is EntryType.QUERY_INTENT:
@@ -313,6 +319,25 @@ class InvariantChecker:
         consent = self._consents[members["consent"]["id"]]
         consent.spent -= intent.uses
         consent.counted[intent.window] -= intent.uses
+
+    # Tallies
+
+    def _tally(self, tally: Members) -> None:
+        """Compare a tally with the entries since the institution's last one; later ones stay for the next."""
+        name, begin, end = tally["institution"], tally["from_index"], tally["to_index"]
+        own = self._own.get(name, [])
+        counted = sum(begin <= index < end for index in own)
+        self._own[name] = [index for index in own if index >= end]
+        due = self._tallied.get(name, 0 if self._whole else None)
+        self._tallied[name] = end
+        if due is None:
+            return
+        if begin != due:
+            self._error("TALLY_GAP", f"tally of {name} from {begin} where {due} is due")
+        if counted != tally["count"]:
+            self._error(
+                "TALLY_DIFFERS", f"{counted} entries of {name} from {begin} to {end}, its tally says {tally['count']}"
+            )
 
     # Holds and freezes
 

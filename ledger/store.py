@@ -428,6 +428,64 @@ def inconsistent(message: str, **metadata: str) -> BashuError:
     return BashuError(Reason.LEDGER_INCONSISTENT, message, turn=Turn.OPERATOR, metadata=metadata)
 
 
+# Tallies.
+
+_TALLY_DUE: Final = "SELECT date_trunc('hour', bashu_now()) > hour FROM tally_clock"
+_LOCK_TALLY_CLOCK: Final = "SELECT hour, to_index FROM tally_clock FOR UPDATE SKIP LOCKED"
+_TALLY_NOW: Final = "SELECT bashu_now()"
+_TALLY_COUNTS: Final = """
+SELECT s.institution, coalesce(max(m.to_index), 0) AS from_index, count(*) AS count
+FROM ledger_search AS s LEFT JOIN tally_mark AS m ON m.institution = s.institution
+WHERE s.leaf_index >= $1 AND s.leaf_index < $2 AND s.institution IS NOT NULL AND s.type <> 'TALLY'
+GROUP BY s.institution ORDER BY s.institution"""
+_MOVE_TALLY_CLOCK: Final = "UPDATE tally_clock SET hour = date_trunc('hour', bashu_now()), to_index = $1"
+_MOVE_TALLY_MARKS: Final = """
+INSERT INTO tally_mark (institution, to_index) SELECT name, $2 FROM unnest($1::text[]) AS t (name)
+ON CONFLICT (institution) DO UPDATE SET to_index = EXCLUDED.to_index"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TallyClock:
+    """How far tallies have counted: leaves below ``to_index``."""
+
+    now: datetime
+    to_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TallyCount:
+    """How many entries of an institution stand from where its last tally ended."""
+
+    institution: str
+    from_index: int
+    count: int
+
+
+async def is_tally_due(db: Statements) -> bool:
+    """Tell whether an hour began that has no tallies yet."""
+    return bool(await db.fetchval(_TALLY_DUE))
+
+
+async def lock_tally_clock(tx: Statements) -> TallyClock | None:
+    """Lock the clock, or return None while another writes this hour's tallies or has written them."""
+    row = await tx.fetchrow(_LOCK_TALLY_CLOCK)
+    # Read again after the lock: who waited at the same moment finds the hour done.
+    if row is None or not await is_tally_due(tx):
+        return None
+    return TallyClock(now=await tx.fetchval(_TALLY_NOW), to_index=row["to_index"])
+
+
+async def tally_counts(tx: Statements, *, begin: int, end: int) -> list[TallyCount]:
+    """Count the leaves ``begin <= index < end`` by institution; those that have none there are left out."""
+    return [TallyCount(**dict(row.items())) for row in await tx.fetch(_TALLY_COUNTS, begin, end)]
+
+
+async def move_tallies(tx: Statements, *, institutions: Sequence[str], to_index: int) -> None:
+    """Note that this hour is done, and how far."""
+    await tx.execute(_MOVE_TALLY_CLOCK, to_index)
+    await tx.execute(_MOVE_TALLY_MARKS, list(institutions), to_index)
+
+
 # fsck.
 
 _ALL_LEAVES: Final = """
@@ -442,6 +500,12 @@ WHERE NOT EXISTS (SELECT 1 FROM ledger_leaf l WHERE l.seq = e.seq)
 _ORPHANS: Final = """
 SELECT p.seq FROM ledger_pending p WHERE NOT EXISTS (SELECT 1 FROM ledger_entry e WHERE e.seq = p.seq)
 UNION SELECT p.seq FROM ledger_pending p JOIN ledger_leaf l ON l.seq = p.seq ORDER BY 1 LIMIT $1"""
+_ORPHAN_INTENTS: Final = """
+SELECT i.request_id, i.attempt, i.institution FROM intent AS i
+WHERE NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.entry_id)
+   OR (i.closing_entry_id IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.closing_entry_id))
+LIMIT $1"""
 _LAST_LEAF: Final = "SELECT max(leaf_index) FROM ledger_leaf"
 
 
@@ -458,6 +522,11 @@ async def lost_entries(db: Statements, *, limit: int) -> list[Row]:
 async def orphan_numbers(db: Statements, *, limit: int) -> list[int]:
     """Return queued numbers without an entry, or with a leaf already."""
     return [row["seq"] for row in await db.fetch(_ORPHANS, limit)]
+
+
+async def orphan_intents(db: Statements, *, limit: int) -> list[Row]:
+    """Return intents whose QUERY_INTENT or closing is not in the ledger (``request_id, attempt, institution``)."""
+    return list(await db.fetch(_ORPHAN_INTENTS, limit))
 
 
 async def last_leaf_index(db: Statements) -> int | None:

@@ -19,7 +19,14 @@ CLOSING_GRACE: Final = timedelta(seconds=5)
 STOPPED: Final = ("REVOKED", "HELD", "PAUSED", "SUPERSEDED", "EXPIRED")
 """Consent states in which nothing is admitted or released."""
 NEEDS_BEGINNING: Final = frozenset(
-    {"CONSENT_UNREGISTERED", "CLOSING_WITHOUT_INTENT", "REFUND_WITHOUT_INTENT", "LIFT_WITHOUT_HOLD", "ATTEMPT_GAP"}
+    {
+        "TALLY_WRONG",
+        "CONSENT_UNREGISTERED",
+        "CLOSING_WITHOUT_INTENT",
+        "REFUND_WITHOUT_INTENT",
+        "LIFT_WITHOUT_HOLD",
+        "ATTEMPT_GAP",
+    }
 )
 """Findings that mean nothing where the entries before the first one are not at hand."""
 NEEDS_EVERYTHING: Final = frozenset({"LIFT_WITHOUT_HOLD", "QUERY_INTENT_UNDER_OLD_HOLD", "RELEASE_UNDER_OLD_HOLD"})
@@ -89,6 +96,8 @@ class LogRules:
         self._intents: dict[tuple[str, str, int], _Intent] = {}
         self._holds: dict[str, set[str]] = {}
         self._placed: set[str] = set()
+        self._since_tally: dict[str, list[int]] = {}
+        self._tally_ends: dict[str, int] = {}
         self._ids: set[str] = set()
         self._latest: datetime | None = None
         self._found: list[Finding] = []
@@ -99,6 +108,7 @@ class LogRules:
             "CONSENT_STATUS": self._status,
             "QUERY_INTENT": self._intent,
             "USE_REFUNDED": self._refund,
+            "TALLY": self._tally,
             **dict.fromkeys(("RELEASE", "RELEASE_WITHHELD", "FAILED", "ABANDONED"), self._closing),
             **dict.fromkeys(("HOLD_PLACED", "FILE_FROZEN"), self._hold),
             **dict.fromkeys(("HOLD_LIFTED", "FILE_THAWED"), self._lift),
@@ -109,6 +119,9 @@ class LogRules:
         self._found, self._leaf, self._hash = [], leaf_index, leaf_hash
         try:
             self._form(entry)
+            whose = _at(entry, ("requester", "institution"))
+            if isinstance(whose, str) and entry["type"] != "TALLY":
+                self._since_tally.setdefault(whose, []).append(leaf_index)
             self._rules.get(entry["type"], _nothing)(entry)
         except VerificationError as error:
             self._say("MALFORMED_ENTRY", str(error))
@@ -139,6 +152,17 @@ class LogRules:
             self._say("ENTRY_TWICE", f"entry {entry_id} was there before")
         self._ids.add(entry_id)
         self._latest = moment if self._latest is None else max(self._latest, moment)
+
+    def _tally(self, entry: Entry) -> None:
+        """An institution's tallies follow each other without a gap and count its own entries, tallies left out."""
+        whose = _text(entry, "tally", "institution")
+        begin, end, count = (_number(entry, "tally", name) for name in ("from_index", "to_index", "count"))
+        places = self._since_tally.get(whose, [])
+        found = len([place for place in places if begin <= place < end])
+        if begin != self._tally_ends.get(whose, 0) or found != count or end > self._leaf:
+            self._say("TALLY_WRONG", f"{count} entries of {whose} from {begin} to {end}: {found} are here")
+        self._tally_ends[whose] = end
+        self._since_tally[whose] = [place for place in places if place >= end]
 
     # A consent's events
 

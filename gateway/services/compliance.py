@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from bashu.v1 import common_pb2, compliance_pb2, compliance_pb2_grpc
 from consent.model import HoldRecord
 from core.clock import SHANGHAI, Clock
@@ -23,6 +25,8 @@ from gateway.services.erasures import erasure_message
 from gateway.services.paging import after_id, page_size, read_id
 from gateway.validation import validate
 from ledger.access.model import AccessFilter
+from ledger.fsck import fsck
+from ledger.note import parse_vkey
 from standards.catalogue import Standard
 
 
@@ -39,6 +43,7 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         unmasking: Unmasking,
         desk: Desk,
         disputes: DisputeCalls,
+        vkey: str,
         standard: Standard,
         clock: Clock,
     ) -> None:
@@ -48,9 +53,29 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         self._unmasking = unmasking
         self._desk = desk
         self._disputes = disputes
+        self._vkey = vkey
         self._reviews = reviews
         self._standard = standard
         self._clock = clock
+
+    async def RunFsck(  # noqa: N802 - the contract's name
+        self, request: compliance_pb2.RunFsckRequest, _context: Context
+    ) -> AsyncIterator[compliance_pb2.RunFsckResponse]:
+        """Check the ledger from ``from_index`` on; a line for each finding, and how far it is."""
+        validate(request)
+        await self._reviews.record(current_caller(), "RunFsck", count=0)
+        told: list[int] = []
+        findings = fsck(
+            self._db,
+            key=parse_vkey(self._vkey),
+            from_index=request.from_index,
+            progress=lambda done, _size: told.append(done),
+        )
+        async for finding in findings:
+            yield compliance_pb2.RunFsckResponse(
+                checked=told[-1] if told else request.from_index, severity=finding.severity, finding=finding.line()
+            )
+        yield compliance_pb2.RunFsckResponse(checked=told[-1] if told else request.from_index)
 
     async def SearchAccess(  # noqa: N802 - the contract's name
         self, request: compliance_pb2.SearchAccessRequest, _context: Context

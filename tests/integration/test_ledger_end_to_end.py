@@ -333,6 +333,18 @@ async def test_fsck_says_how_far_it_is(gateway, sealer):
     assert heard == [(1024, 1100), (1100, 1100)]
 
 
+async def test_fsck_goes_on_from_an_index_and_finds_what_stands_after_it(gateway, sealer, owner):
+    entries = [denied(n) for n in range(2600)]
+    await append(gateway, entries)
+    await sealer.run_round()
+    heard = []
+    assert await findings(gateway, from_index=2500, progress=lambda done, size: heard.append((done, size))) == []
+    assert heard == [(2600, 2600)]
+    await tamper(owner, "ledger_entry", ("DELETE FROM ledger_entry WHERE entry_id = $1", entries[2550].entry_id))
+    assert await findings(gateway, from_index=1100) == ["ENTRY_MISSING@2550"]
+    assert await findings(gateway) == ["ENTRY_MISSING@2550"]
+
+
 async def test_fsck_names_a_changed_entry(gateway, sealer, owner):
     entries = await sealed_log(gateway, sealer)
     forged = denied(301)

@@ -1,0 +1,61 @@
+"""Tallies: once an hour whoever runs, without a gap in an institution's ranges, and checked by both verifiers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from bashu.verify import Selection, VerifierKey, verify_export
+from gateway.tallies import Tallies
+from ledger import store
+from ledger.export import export_lines
+from ledger.fsck import fsck
+from ledger.note import parse_vkey
+from tests.admission_stage import SIGNER, open_stage
+
+
+@pytest.fixture
+async def stage(fresh_database, tmp_path):
+    async with open_stage(fresh_database, tmp_path) as stage:
+        yield stage
+
+
+async def sealed(stage):
+    while await stage.sealer.run_round():
+        pass
+
+
+async def own_export(stage):
+    wanted = store.EntryFilter(institution="bank-cq")
+    return [line async for line in export_lines(stage.db, wanted=wanted)]
+
+
+def verdict(lines):
+    return verify_export(lambda: lines, VerifierKey.parse(SIGNER.vkey), selection=Selection(institution="bank-cq"))
+
+
+async def test_each_hour_is_tallied_once_however_many_gateways_run_and_after_a_stop(stage, fresh_database):
+    tallies = [Tallies(stage.db, entries=stage.entries) for _ in range(5)]
+    await stage.release(await stage.ask(await stage.grant()))
+    await sealed(stage)
+    assert await tallies[0].tally() == 0
+    for hours, written in ((1, 1), (1, 0), (9, 0)):
+        fresh_database.shift_time(timedelta(hours=hours))
+        assert sum(await asyncio.gather(*(each.tally() for each in tallies))) == written
+        await sealed(stage)
+    await stage.grant()
+    await sealed(stage)
+    fresh_database.shift_time(timedelta(hours=30))
+    assert sum(await asyncio.gather(*(each.tally() for each in tallies))) == 1
+    await sealed(stage)
+    lines = await own_export(stage)
+    found = [json.loads(entry.body)["tally"] for entry in await store.find_entries(stage.db, types=["TALLY"], limit=9)]
+    assert [(tally["from_index"], tally["to_index"], tally["count"]) for tally in found] == [(0, 3, 3), (3, 5, 1)]
+    assert verdict(lines).holds
+    for gone in (0, 2):
+        (finding, *_) = [f for f in verdict(lines[:gone] + lines[gone + 1 :]).findings if f.code == "TALLY_WRONG"]
+        assert finding.leaf_index == 3
+    assert [finding async for finding in fsck(stage.db, key=parse_vkey(SIGNER.vkey))] == []
