@@ -13,6 +13,7 @@ import structlog
 from adapters.chongqing import codes, exchange, serials
 from adapters.chongqing.codec import malformed
 from adapters.chongqing.codes import RefusedError
+from adapters.chongqing.disputes import send_dispute
 from adapters.chongqing.exchange import Answer, ChongqingAccess, Exchange, Transaction
 from adapters.chongqing.grants import Enquiry, Grant, Grants
 from adapters.chongqing.mapping import MAPPING_VERSION, map_items
@@ -21,7 +22,7 @@ from adapters.chongqing.shapes import KINDS, PUBLIC_KINDS
 from adapters.kit.answering import Outcome, answer_items, failed, refused, with_privacy
 from adapters.kit.caller import Limits
 from adapters.kit.failures import Failure, PlatformFailureError
-from adapters.kit.protocol import PlatformInfo
+from adapters.kit.protocol import DisputeCase, DisputeStanding, PlatformInfo
 from adapters.kit.transport import TransportSettings
 from core.clock import Clock
 from core.permit import Permit
@@ -86,6 +87,19 @@ class ChongqingAdapter:
             mapping_version=MAPPING_VERSION,
             ask=self._ask,
         )
+
+    async def dispute(
+        self,
+        case: DisputeCase,
+        reference: str,  # noqa: ARG002 - the serial number is enough here
+        *,
+        deadline: float,
+    ) -> DisputeStanding:
+        """Hand a dispute over by XY2001; sent again it is the question where it stands, so ``reference`` is not needed.
+
+        Raises PlatformFailureError.
+        """
+        return await send_dispute(self._exchange, case, deadline=deadline)
 
     async def close(self) -> None:
         """Close connections."""

@@ -22,6 +22,11 @@ def submit_serial(*, institution: str, request_id: str, kinds: Iterable[str], au
     return _serial("Q", "XY1001", institution, request_id, ",".join(sorted(kinds)), authorisation)
 
 
+def dispute_serial(*, dispute_id: str) -> str:
+    """Return ``LSH`` of XY2001: sent again, it asks where the dispute stands."""
+    return _serial("Y", "XY2001", dispute_id)
+
+
 def enquiry_number(*, institution: str, request_id: str) -> str:
     """Return ``CXBH``: all jobs of one request are one enquiry mark."""
     return _serial("E", "CXBH", institution, request_id)

@@ -13,10 +13,11 @@ import msgspec
 from adapters.kit.answering import Outcome, answer_items, failed, refused, with_privacy
 from adapters.kit.caller import Limits
 from adapters.kit.failures import Failure, PlatformFailureError
-from adapters.kit.protocol import PlatformInfo
+from adapters.kit.protocol import DisputeCase, DisputeStanding, PlatformInfo
 from adapters.kit.transport import TransportSettings
 from adapters.sichuan.answers import Answered, Collected, outcomes_of
 from adapters.sichuan.authorisations import Authorisations
+from adapters.sichuan.disputes import send_dispute
 from adapters.sichuan.exchange import Exchange, Query, SichuanAccess
 from adapters.sichuan.modules import MAX_ROWS, MONTHLY, NAME, PAGE_ROWS, Module, modules_of
 from adapters.sichuan.reading import MAPPING_VERSION, WRONG_SUBJECT
@@ -71,6 +72,10 @@ class SichuanAdapter:
             mapping_version=MAPPING_VERSION,
             ask=self._ask,
         )
+
+    async def dispute(self, case: DisputeCase, reference: str, *, deadline: float) -> DisputeStanding:
+        """Hand a dispute over, or ask where it stands; see :class:`adapters.kit.protocol.TakesDisputes`."""
+        return await send_dispute(self._exchange, case, reference, deadline=deadline)
 
     async def close(self) -> None:
         """Close connections."""

@@ -94,6 +94,7 @@ class Transaction(StrEnum):
     POLL = "XY1002"
     FETCH = "XY1003"
     ACKNOWLEDGE = "XY1004"
+    DISPUTE = "XY2001"
 
 
 PATHS: Final = {
@@ -102,4 +103,5 @@ PATHS: Final = {
     "/yjzx/v3/bg/cx": Transaction.POLL,
     "/yjzx/v3/bg/qj": Transaction.FETCH,
     "/yjzx/v3/bg/qr": Transaction.ACKNOWLEDGE,
+    "/yjzx/v3/yy/tj": Transaction.DISPUTE,
 }

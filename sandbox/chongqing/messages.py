@@ -23,6 +23,8 @@ _DAY: Final = re.compile(r"[0-9]{8}")
 _MAX_NAME: Final = 200
 _MAX_ARTEFACT: Final = 32_768
 _MAX_AUTHORISATION_NUMBER: Final = 32
+_MAX_REASON: Final = 2_000
+_MAX_LOCATOR: Final = 100
 _REPEAT: Final = re.compile(r"R[1-9]$")
 _DERIVED_LSH_LENGTH: Final = 30
 
@@ -61,6 +63,29 @@ class PageRequest:
 
     job_number: str
     page: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """XY2001: a dispute about one record of one kind; a blank ``locator`` names no record."""
+
+    subject: str
+    kind: Kind
+    locator: str
+    reason: str
+    institution: str
+
+
+def dispute(body: Element) -> Dispute | None:
+    """Read the body of XY2001, None for ``1001``."""
+    kinds = _kinds(body.value("MK"))
+    reason, locator, institution = body.value("YYLY"), body.value("JLBS"), body.value("CXJG")
+    formed = _INSTITUTION.fullmatch(institution) and _day(body.value("SQRQ")) is not None
+    if not formed or not kinds or len(kinds) != 1 or not 0 < len(reason) <= _MAX_REASON or len(locator) > _MAX_LOCATOR:
+        return None
+    return Dispute(
+        subject=body.value("TYSHXYDM"), kind=next(iter(kinds)), locator=locator, reason=reason, institution=institution
+    )
 
 
 def serial(head: Element) -> str:

@@ -11,6 +11,7 @@ from sandbox.chongqing import messages
 from sandbox.chongqing.answers import Answer, bare
 from sandbox.chongqing.codes import PATHS, Fhm, Transaction
 from sandbox.chongqing.collecting import acknowledge, fetch, poll
+from sandbox.chongqing.disputing import dispute
 from sandbox.chongqing.filing import file_authorisation
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.reader import Request, UnreadableError, read_request
@@ -43,6 +44,7 @@ _TRANSACTIONS: Final[dict[Transaction, Callable[[State, Asked], Answer]]] = {
     Transaction.POLL: poll,
     Transaction.FETCH: fetch,
     Transaction.ACKNOWLEDGE: acknowledge,
+    Transaction.DISPUTE: dispute,
 }
 
 

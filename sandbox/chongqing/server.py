@@ -24,6 +24,7 @@ from sandbox.chongqing.serials import SerialBook
 from sandbox.chongqing.state import State
 from sandbox.clock import Clocks
 from sandbox.credentials import SigningKey
+from sandbox.disputes import DisputeDesk
 from sandbox.faults import Faults
 from sandbox.world import World
 
@@ -55,6 +56,7 @@ def build_app(
         authorisations=AuthorisationBook(review=review),
         serials=SerialBook(),
         jobs=JobBook(),
+        disputes=DisputeDesk("YY"),
     )
     endpoint = _Endpoint(Platform(state=state, gate=Gate(credentials), faults=faults, signing_key=signing_key))
     app = web.Application()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox.books import Book
 from sandbox.chongqing.authorisations import AuthorisationBook
@@ -12,6 +12,7 @@ from sandbox.chongqing.messages import same_name
 from sandbox.chongqing.reader import Request
 from sandbox.chongqing.serials import Serial, SerialBook, digest
 from sandbox.clock import Clocks
+from sandbox.disputes import DisputeDesk
 from sandbox.facts import PlatformFile, PlatformId
 from sandbox.faults import FaultKind
 from sandbox.world import World
@@ -38,6 +39,7 @@ class State:
     authorisations: AuthorisationBook
     serials: SerialBook
     jobs: JobBook
+    disputes: DisputeDesk = field(default_factory=lambda: DisputeDesk("YY"))
 
     def file_of(self, subject: str, *, name: str) -> PlatformFile | Fhm:
         """Return the subject's file, or why not: ``3001``, ``3002``; a blank name is not compared."""

@@ -20,6 +20,7 @@ from sandbox.faults import Fault, FaultKind, Faults
 from sandbox.sichuan import faulty, requests
 from sandbox.sichuan.authorisations import Authorisations
 from sandbox.sichuan.callbacks import Callbacks
+from sandbox.sichuan.disputes import DisputeBody, Disputes
 from sandbox.sichuan.modules import MODULES, Payload, SubjectKey
 from sandbox.sichuan.queries import ModuleQuestion, Queries
 from sandbox.sichuan.refusals import Refusal, unknown_module
@@ -51,6 +52,7 @@ def build_app(
     server = _Server(
         tokens=Tokens(credentials, clocks.sichuan),
         authorisations=authorisations,
+        disputes=Disputes(world=world, clocks=clocks),
         queries=Queries(world=world, book=books.sichuan, faults=faults, clocks=clocks, authorisations=authorisations),
         faults=faults,
         clocks=clocks,
@@ -68,6 +70,8 @@ def build_app(
             web.post("/auth/token", server.token),
             web.post("/v2/authorizations", server.file_authorisation),
             web.get("/v2/authorizations/{id}", server.read_authorisation),
+            web.post("/v2/disputes", server.open_dispute),
+            web.get("/v2/disputes/{id}", server.read_dispute),
             web.get("/v2/identity", server.identity),
             web.get("/v2/enterprises/{group}/modules/{module}", server.module),
             web.post("/v2/reports", server.report),
@@ -82,6 +86,7 @@ class _Server:
         *,
         tokens: Tokens,
         authorisations: Authorisations,
+        disputes: Disputes,
         queries: Queries,
         faults: Faults,
         clocks: Clocks,
@@ -89,6 +94,7 @@ class _Server:
     ) -> None:
         self._tokens = tokens
         self._authorisations = authorisations
+        self._disputes = disputes
         self._queries = queries
         self._faults = faults
         self._clocks = clocks
@@ -128,6 +134,17 @@ class _Server:
         """``GET /v2/authorizations/{id}``."""
         self._check_token(request)
         return _json(HTTPStatus.OK, self._authorisations.get(request.match_info["id"]).as_json())
+
+    async def open_dispute(self, request: web.Request) -> web.Response:
+        """``POST /v2/disputes``."""
+        self._check_token(request)
+        answer, is_new = self._disputes.open(await requests.read_body(request, DisputeBody))
+        return _json(HTTPStatus.CREATED if is_new else HTTPStatus.OK, answer)
+
+    async def read_dispute(self, request: web.Request) -> web.Response:
+        """``GET /v2/disputes/{id}``."""
+        self._check_token(request)
+        return _json(HTTPStatus.OK, self._disputes.get(request.match_info["id"]))
 
     async def identity(self, request: web.Request) -> web.Response:
         """``GET /v2/identity``."""
