@@ -45,7 +45,7 @@ from gateway.services.compliance import ComplianceServicer
 from gateway.services.disputes import DisputeCalls
 from gateway.services.subject import SubjectServicer
 from gateway.vault.service import Vault
-from tests.admission_stage import COMMITMENT_KEYS, FIRM, OPERATOR_KEY, ORIGIN, OTHER_FIRM, STANDARD, open_stage
+from tests.admission_stage import COMMITMENT_KEYS, FIRM, OPERATOR_KEY, ORIGIN, OTHER_FIRM, SIGNER, STANDARD, open_stage
 
 RETENTION = timedelta(days=5 * 366)
 BACKUPS = timedelta(days=35)
@@ -224,6 +224,7 @@ def _rights(stage, vault, rules):
         reviews=reviews,
         erasures=erasures,
         unmasking=unmasking,
+        vkey=SIGNER.vkey,
         desk=Desk(
             reports=Reports(stage.db, lists=lists, reviews=reviews, vault=vault, **parts),
             sampling=Sampling(stage.db, lists=lists, vault=vault, entries=stage.entries),
