@@ -202,6 +202,31 @@ def doctor(
 
 
 @app.command(epilog=EXIT_CODES)
+def tiles(
+    settings: SettingsFile,
+    out: Annotated[Path, typer.Argument(help="目录 Folder for checkpoint and tile/; files there are kept.")],
+    *,
+    entries: Annotated[bool, typer.Option("--entries", help="含条目 Entry bundles too: not for the public.")] = False,
+) -> None:
+    """把已签署的日志树写成静态文件. Writes the signed tree as static files in C2SP tlog-tiles layout."""
+    from database import open_database
+    from ledger.publish import write_static
+
+    async def work(loaded: Settings) -> int:
+        if loaded.database.reader_dsn_file is None:
+            raise SettingsError("database.reader_dsn_file is missing")
+        dsn = read_secret(loaded.database.reader_dsn_file, setting="database.reader_dsn_file").decode()
+        db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-tiles")
+        try:
+            return await write_static(db, out, entries=entries, progress=_show_progress())
+        finally:
+            await db.close()
+
+    with _spoken_errors(OSError):
+        typer.echo(f"{_run(work(load_settings(settings)))} leaves")
+
+
+@app.command(epilog=EXIT_CODES)
 def identifier(
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="标准输入每行一个 JSON One JSON object a line.")],

@@ -123,11 +123,13 @@ class _Parts:
         self._pids: dict[str, Any] = {"gateway": [], "postgres": postgres.pid, "dev": os.getpid()}
         self._sandbox: dict[str, Any] = {}
         self._address = ""
+        self._tiles_port = 0
 
     async def run(self) -> None:
         """Start the parts in order, describe them, and keep them running until told to stop."""
-        with reserve_port("127.0.0.1", self._options.grpc_port) as reserved:
+        with reserve_port("127.0.0.1", self._options.grpc_port) as reserved, reserve_port("127.0.0.1", 0) as tiles:
             port = reserved.getsockname()[1]
+            self._tiles_port = tiles.getsockname()[1]
             self._address = f"127.0.0.1:{port}"
             async with self._group:
                 if await self._start_sandbox() and await self._start_gateway(port):
@@ -138,8 +140,12 @@ class _Parts:
                 self._say("stopping")
                 self._state.description.unlink(missing_ok=True)
 
+    def _tiles_url(self) -> str:
+        return f"{'http' if self._options.plaintext else 'https'}://127.0.0.1:{self._tiles_port}"
+
     def _say_ready(self) -> None:
         self._say(f"gRPC {self._address}")
+        self._say(f"日志检查点与树块 checkpoint and tiles {self._tiles_url()}")
         for name, url in self._sandbox["platforms"].items():
             self._say(f"模拟平台 sandbox platform {name} {url}")
         self._say(f"模拟平台控制 sandbox control {self._sandbox['control']}")
@@ -169,7 +175,9 @@ class _Parts:
         )
         self._keep(sealer, log="sealer.log", on_start=lambda pid: self._pids.update(sealer=pid))
         settings = load_settings(settings_file)
-        programs = worker_programs(settings_file, settings, port=port, run=state.run, workers=options.workers)
+        programs = worker_programs(
+            settings_file, settings, port=port, http_port=self._tiles_port, run=state.run, workers=options.workers
+        )
         state.run.mkdir(mode=0o700, exist_ok=True)
         ready = [state.run / f"{program.name}.ready" for program in programs]
         for file in ready:
@@ -209,6 +217,7 @@ class _Parts:
             self._state,
             file=file,
             grpc_address=self._address,
+            tiles=self._tiles_url(),
             postgres_dsn=self._postgres.dsn("bashu_reader"),
             pids=self._pids,
             participants=self._participants,

@@ -188,6 +188,7 @@ def describe(
     *,
     file: Path,
     grpc_address: str,
+    tiles: str,
     postgres_dsn: str,
     pids: dict[str, Any],
     participants: list[DevParticipant],
@@ -209,6 +210,7 @@ def describe(
     }
     described = {
         "grpc": grpc_address,
+        "tiles": tiles,
         "console": None,
         "postgres": postgres_dsn,
         "ca": None if plaintext else str(state.authority.certificate),

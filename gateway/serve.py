@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,16 @@ def reserve_port(host: str, port: int) -> socket.socket:
 
 
 def worker_programs(
-    settings_file: Path, settings: Settings, *, port: int, run: Path, workers: int | None = None
+    settings_file: Path,
+    settings: Settings,
+    *,
+    port: int,
+    run: Path,
+    http_port: int | None = None,
+    workers: int | None = None,
 ) -> list[Program]:
     """Return the programs of the workers; each writes ``run/worker-N.ready`` once it serves."""
+    http = () if http_port is None else ("--http-port", str(http_port))
     return [
         Program(
             name=f"worker-{number}",
@@ -43,6 +51,7 @@ def worker_programs(
             arguments=(
                 *("--settings", str(settings_file), "--port", str(port)),
                 *("--ready", str(run / f"worker-{number}.ready"), "--number", str(number)),
+                *http,
             ),
             environment={},
         )
@@ -53,9 +62,14 @@ def worker_programs(
 async def run_workers(settings_file: Path, settings: Settings, *, run: Path, say: Callable[[str], None]) -> None:
     """Run the workers until told to stop."""
     stop = stop_event()
-    with reserve_port(settings.server.host, settings.server.port) as reserved:
-        port = reserved.getsockname()[1]
+    server = settings.server
+    with ExitStack() as held:
+        port = held.enter_context(reserve_port(server.host, server.port)).getsockname()[1]
+        http_port = None
+        if server.http_port is not None:
+            http_port = held.enter_context(reserve_port(server.host, server.http_port)).getsockname()[1]
+            say(f"tiles on {server.host}:{http_port}")
         say(f"gateway on {settings.server.host}:{port}, {settings.server.workers} workers")
         async with asyncio.TaskGroup() as group:
-            for program in worker_programs(settings_file, settings, port=port, run=run):
+            for program in worker_programs(settings_file, settings, port=port, http_port=http_port, run=run):
                 group.create_task(keep_running(program, stop))

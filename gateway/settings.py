@@ -62,11 +62,13 @@ class ServerSettings(_Section):
 
     Deadlines are those a call gets when its client gives none, and the longest that counts; a stream of queries lives
     ``max_stream_s`` at most. ``max_concurrent`` calls and queries run at a time in a worker, more are OVERLOADED.
+    ``http_port`` (none: off) serves the log's checkpoint, tiles and entry bundles, with the same TLS.
     """
 
     host: Text = "127.0.0.1"
     port: Port = 7443
     admin_port: Port | None = None
+    http_port: Port | None = None
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     certificate: FilePath | None = None
     certificate_key: FilePath | None = None

@@ -40,6 +40,7 @@ from gateway.disputes.forwarding import Forwarding
 from gateway.disputes.service import Disputes
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
+from gateway.http import TileServer
 from gateway.identity.admin import Administration
 from gateway.identity.model import Licence
 from gateway.identity.registry import Registry
@@ -128,6 +129,7 @@ class Worker:
     annotations: Annotations
     forwarding: Forwarding
     server: GatewayServer
+    tiles: TileServer
 
 
 async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready: Path) -> None:
@@ -146,11 +148,14 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.forwarding.run()),
         ]
         await worker.server.start()
+        await worker.tiles.start()
         # What lives now lives long: the collector need not look at it again and again.
         gc.freeze()
         facts = {"pid": os.getpid(), "port": worker.server.port, "channelz_port": worker.server.admin_port}
+        facts["http_port"] = worker.tiles.port
         await asyncio.to_thread(ready.write_text, json.dumps(facts))
         await stop.wait()
+        await worker.tiles.stop()
         await worker.server.drain(settings.server.drain_s)
         for life in lives:
             life.cancel()
@@ -267,6 +272,14 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         annotations=annotations,
         forwarding=Forwarding(pools.plain, disputes=disputes, adapters=adapters),
         server=server,
+        tiles=TileServer(
+            pools.plain,
+            authenticator=Authenticator(
+                registry, clock=clock, binds_certificates=settings.server.speaks_tls, audience=settings.server.audience
+            ),
+            reviews=Reviews(pools.plain, entries=entries),
+            settings=settings.server,
+        ),
     )
 
 
@@ -461,13 +474,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="one worker of bashu-gateway serve; not for calling by hand")
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--http-port", type=int)
     parser.add_argument("--ready", type=Path, required=True)
     parser.add_argument("--number", type=int, default=0)
     arguments = parser.parse_args()
     follow_parent()
     configure_logs(process=f"worker-{arguments.number}")
     settings = load_settings(arguments.settings)
-    server = settings.server.model_copy(update={"port": arguments.port})
+    server = settings.server.model_copy(update={"port": arguments.port, "http_port": arguments.http_port})
     uvloop.run(run_worker(settings.model_copy(update={"server": server}), ready=arguments.ready))
 
 

@@ -15,7 +15,8 @@ from core.clock import rfc3339
 from core.ids import uuid7
 
 ENTRY_VERSION: Final = 1
-MAX_BODY_BYTES: Final = 64 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024 - 1
+"""An entry bundle of C2SP tlog-tiles gives a length two bytes."""
 
 
 class EntryType(StrEnum):
