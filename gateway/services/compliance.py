@@ -141,9 +141,10 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
     ) -> compliance_pb2.RecordVerdictResponse:
         """Record what was found about one drawn access or letter."""
         validate(request)
+        sample_id, drawn = read_id(request.sample_id, "sample_id"), read_id(request.entry_id, "entry_id")
         entry_id = await self._desk.sampling.decide(
-            read_id(request.sample_id, "sample_id"),
-            read_id(request.entry_id, "entry_id"),
+            sample_id,
+            drawn,
             verdict=request.verdict,
             note=request.note,
             by=by_caller(current_caller()),
