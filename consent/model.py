@@ -213,6 +213,7 @@ class Ask:
     that are granted. ``lookback``: days before today, or first and last day, or None for what is granted.
     ``request_digest``: SHA-256 over the request without ``resend_all``, so that a repeat is the same request.
     ``deadline_s``: seconds the client gives; ``acts``: what the lender wants to do with the answer.
+    ``public_items``: public by law and asked for beside what was granted, for an evaluation's hard stops.
     ``is_self``: the subject asks about itself, which its agent's token and mandate prove (条例 Art. 17).
     """
 
@@ -237,6 +238,7 @@ class Ask:
     resend_all: bool = False
     legal_basis: str = ""
     acts: frozenset[str] = frozenset({"QUERY"})
+    public_items: tuple[str, ...] = ()
     is_self: bool = False
 
 

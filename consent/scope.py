@@ -82,9 +82,11 @@ def granted_items(case: Case) -> frozenset[str]:
         return frozenset(name for name in held if items.is_about(name, case.ask.subject.kind))
     if case.artefact is None:
         return frozenset(
-            name for name in case.ask.items if items.public_by_law(name) and items.is_about(name, case.ask.subject.kind)
+            name
+            for name in {*case.ask.items, *_public_beside(case)}
+            if items.public_by_law(name) and items.is_about(name, case.ask.subject.kind)
         )
-    granted = frozenset(case.artefact.items)
+    granted = frozenset(case.artefact.items) | _public_beside(case)
     is_warned = case.artefact.has_restricted_ack and case.artefact.assurance is not Assurance.LENDER_ATTESTED
     if is_warned or not has_person_behind(case.ask.subject):
         return granted
@@ -98,7 +100,13 @@ def has_person_behind(subject: Subject) -> bool:
 
 def asked_items(case: Case) -> frozenset[str]:
     """Return the items asked for, defaults filled in."""
-    return frozenset(case.ask.items) or granted_items(case)
+    asked = frozenset(case.ask.items)
+    return asked | _public_beside(case) if asked else granted_items(case)
+
+
+def _public_beside(case: Case) -> frozenset[str]:
+    """Return what an evaluation's hard stops rest on: items public by law, which need no grant."""
+    return frozenset(name for name in case.ask.public_items if case.rules.items.public_by_law(name))
 
 
 def granted_range(case: Case) -> tuple[date, date]:

@@ -1,6 +1,6 @@
 """One query, from question to receipt, on one screen. The order is the product.
 
-    1 normalise   2 admit   3 plan   4 ask   5 check   6 merge, annotate   7 evaluate (later)   8 release   9 answer
+    1 normalise   2 admit   3 plan   4 ask   5 check   6 merge, annotate   7 evaluate, if asked   8 release   9 answer
 
 Admission makes the intent durable before a platform is asked; the release is durable before a byte leaves. A call that
 dies in between leaves an open intent, which the sweeper closes as ABANDONED: nothing here needs cleaning up.
@@ -37,7 +37,7 @@ from gateway.release import Releases
 from gateway.validation import validate
 from standards.answer import ItemAnswer
 from standards.catalogue import Standard
-from standards.merge import ReportFrame, merge
+from standards.merge import ReportFrame, evaluate_into, merge
 
 RELEASE_RESERVE_S: Final = 0.5
 """Kept back from the caller's deadline for check, merge and release; a tenth of a short one."""
@@ -69,7 +69,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A released report: exactly these bytes were recorded as released.
+    """A released report, or the evaluation alone: exactly these bytes were recorded as released.
 
     ``send_by``: on the loop's clock; whoever has not begun to send by then drops it (:meth:`too_late`).
     """
@@ -94,8 +94,12 @@ class Answer:
         return BashuError(Reason.OUT_OF_TIME, "released and not sent in time, so dropped; ask again with resend_all")
 
 
-async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: Caller, deadline: float) -> Answer:
+async def answer_query(
+    engine: Engine, request: QueryCreditRequest, *, caller: Caller, deadline: float, evaluation_alone: bool = False
+) -> Answer:
     """Answer one question; ``deadline`` is on the loop's (monotonic) clock.
+
+    ``evaluation_alone``: release only the evaluation, which the request must ask for; the report never leaves.
 
     Raises:
         BashuError: every refusal and failure of the contract; a refusal is in the ledger as QUERY_DENIED by then.
@@ -123,7 +127,9 @@ async def answer_query(engine: Engine, request: QueryCreditRequest, *, caller: C
     report = _merged(engine, admitted, [*shown, *_skipped(engine, admitted)])
     if engine.annotations is not None:
         await engine.annotations.annotate(report, permit.subject)
-    content = report.SerializeToString(deterministic=True)
+    if request.include_evaluation:
+        evaluate_into(report, standard=engine.standard, granted=admitted.scope.items)
+    content = (report.evaluation if evaluation_alone else report).SerializeToString(deterministic=True)
     # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
     send_by = time.monotonic() + SEND_WITHIN_S
     receipt = await engine.releases.release(

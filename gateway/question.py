@@ -58,9 +58,12 @@ def read_question(
     Raises:
         BashuError: IDENTIFIER_INVALID, MALFORMED.
     """
-    if request.include_evaluation:
+    is_evaluated = request.include_evaluation
+    if is_evaluated and request.subject.WhichOneof("kind") == "person":
         raise BashuError(
-            Reason.MALFORMED, "the reference evaluation is not served yet: ask without it", field="include_evaluation"
+            Reason.MALFORMED,
+            "the reference evaluation is of enterprises only: ask without it",
+            field="include_evaluation",
         )
     today = clock.now().astimezone(SHANGHAI).date()
     return Ask(
@@ -84,6 +87,8 @@ def read_question(
         min_consent_revision=request.min_consent_revision,
         resend_all=request.resend_all,
         legal_basis=request.legal_basis,
+        acts=frozenset({"QUERY", "EVALUATE"}) if is_evaluated else frozenset({"QUERY"}),
+        public_items=standard.card.hard_stop_items if is_evaluated else (),
         is_self=caller.role is Role.SUBJECT_AGENT,
     )
 

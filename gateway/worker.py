@@ -352,7 +352,7 @@ def _server(
     )
     # The stubs call every RPC abstract; those not written yet are the generated base's, which answer UNIMPLEMENTED.
     servicers = Servicers(
-        credit=CreditServicer(  # type: ignore[abstract]
+        credit=CreditServicer(
             engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
         ),
         consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]

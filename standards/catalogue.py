@@ -14,6 +14,7 @@ from standards.licences import LicenceKinds, load_licence_kinds
 from standards.purposes import Purposes, load_purposes
 from standards.ratings import RatingScales, load_rating_scales
 from standards.rules import Rule, compile_rules
+from standards.scorecard.card import Card, load_card
 from standards.tables import Tables
 
 STANDARD_VERSION: Final = "bashu-standard/1"
@@ -21,8 +22,12 @@ STANDARD_VERSION: Final = "bashu-standard/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """Every table of the standard, parsed; ``rules`` gives each item the rules of law that bite on it."""
+    """Every table of the standard, parsed; ``rules`` gives each item the rules of law that bite on it.
 
+    ``status_effects`` gives each registration status its effect on an evaluation.
+    """
+
+    card: Card
     codes: Codes
     divisions: Divisions
     items: ItemDictionary
@@ -30,6 +35,7 @@ class Standard:
     purposes: Purposes
     rules: Mapping[str, tuple[Rule, ...]]
     scales: RatingScales
+    status_effects: Mapping[str, str]
 
 
 def load_standard(override: Path | None = None) -> Standard:
@@ -38,6 +44,7 @@ def load_standard(override: Path | None = None) -> Standard:
     tables.check()
     items = load_items(tables)
     return Standard(
+        card=load_card(tables),
         codes=load_codes(tables),
         divisions=load_divisions(tables),
         items=items,
@@ -45,4 +52,7 @@ def load_standard(override: Path | None = None) -> Standard:
         purposes=load_purposes(tables),
         rules=compile_rules(items),
         scales=load_rating_scales(tables),
+        status_effects={
+            cells.text("canonical"): cells.text("effect") for cells in tables.rows("policy_registration_status")
+        },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,7 @@ from standards.choosing import Chosen, choose
 from standards.days import beijing_day
 from standards.matching import Claim, Fact, facts_of
 from standards.rules import RecordFacts, Rule
+from standards.scorecard.evaluation import evaluate
 
 AHEAD_AT_MOST: Final = timedelta(minutes=10)
 """A source's as-of may be so far ahead of the gateway's clock (platforms' clocks may differ by 300 s); what is further
@@ -103,6 +104,14 @@ def merge(
                 withheld.update(_withheld_keys(item.item_id, rule, fact))
     report.withheld.extend(_withheld(withheld))
     return report
+
+
+def evaluate_into(report: CreditReport, *, standard: Standard, granted: Collection[str]) -> None:
+    """Put the reference evaluation into a merged report; a FULL one of too little coverage becomes THIN."""
+    evaluation = evaluate(standard.card, report, granted=granted, effects=standard.status_effects)
+    report.evaluation.CopyFrom(evaluation)
+    if report.completeness == COMPLETENESS_FULL and Decimal(evaluation.coverage) < THIN_BELOW:
+        report.completeness = COMPLETENESS_THIN
 
 
 def completeness(answers: Sequence[ItemAnswer], coverage: Decimal | None) -> Completeness.ValueType:

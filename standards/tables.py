@@ -127,7 +127,7 @@ class Tables:
         shipped = {entry.name for entry in SHIPPED.iterdir()}
         if not self.override.is_dir():
             raise TableError(str(self.override), 0, "-", "a folder")
-        for path in sorted(self.override.glob("*.csv")):
+        for path in sorted([*self.override.glob("*.csv"), *self.override.glob("*.toml")]):
             if path.name not in shipped:
                 raise TableError(str(path), 0, "-", "the name of a shipped table")
 
@@ -148,7 +148,7 @@ class Tables:
 
     def rows(self, name: str) -> Iterator[Cells]:
         """Yield the lines of table ``name`` (file name without ``.csv``)."""
-        file, text = self._read(name)
+        file, text = self.document(f"{name}.csv")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         width = len(reader.fieldnames or ())
         try:
@@ -159,8 +159,8 @@ class Tables:
         except csv.Error as error:
             raise TableError(file, reader.line_num, "-", "well-formed CSV (RFC 4180)") from error
 
-    def _read(self, name: str) -> tuple[str, str]:
-        file = f"{name}.csv"
+    def document(self, file: str) -> tuple[str, str]:
+        """Return label and text of a shipped or replaced file, ``file`` with its extension."""
         own = None if self.override is None else self.override / file
         source = own if own is not None and own.exists() else SHIPPED / file
         label = str(own) if source is own else file

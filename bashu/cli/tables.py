@@ -112,6 +112,8 @@ def print_evaluation(out: Console, evaluation: report_pb2.Evaluation) -> None:
     if evaluation.reasons:
         reasons = [(reason.code, reason.text_zh, reason.text_en) for reason in evaluation.reasons]
         out.print(grid("原因 reasons", ("代码 code", "中文", "English"), reasons))
+    if evaluation.written_reasons_zh:
+        out.print(plain(evaluation.written_reasons_zh))
     if evaluation.disclaimer:
         out.print(plain(evaluation.disclaimer))
 

@@ -738,6 +738,9 @@ class Evaluation(_message.Message):
     HUMAN_REVIEW_AVAILABLE_FIELD_NUMBER: _builtins.int
     NO_GRADE_REASON_FIELD_NUMBER: _builtins.int
     DISCLAIMER_FIELD_NUMBER: _builtins.int
+    WRITTEN_REASONS_ZH_FIELD_NUMBER: _builtins.int
+    IN_RING_FIELD_NUMBER: _builtins.int
+    MISSING_ITEMS_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """XYD-REF-1 and its version."""
     score: _builtins.int
@@ -749,9 +752,13 @@ class Evaluation(_message.Message):
     human_review_available: _builtins.bool
     """Always true (PIPL Art. 24)."""
     no_grade_reason: _builtins.str
-    """Why no grade was given: CONFLICT, NOT_ANSWERED, NOT_GRANTED; empty with a grade."""
+    """Why no grade was given: CONFLICT, NOT_ANSWERED, NOT_GRANTED, HUMAN_REVIEW, LOW_COVERAGE; empty with a grade."""
     disclaimer: _builtins.str
     """What this is and is not, Chinese and English."""
+    written_reasons_zh: _builtins.str
+    """书面说明: a text in Chinese that the lender can hand to the borrower; names no subject and no other party."""
+    in_ring: _builtins.str
+    """Whether the subject is in a guarantee ring, over edges that consents of this query cover: yes, no or unknown."""
     @_builtins.property
     def indicators(self) -> _containers.RepeatedCompositeFieldContainer[Global___Indicator]:
         """Every indicator."""
@@ -759,6 +766,10 @@ class Evaluation(_message.Message):
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvaluationReason]:
         """At most four reasons, most points lost first."""
+
+    @_builtins.property
+    def missing_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Data items without an answer or without a grant, sorted."""
 
     def __init__(
         self,
@@ -772,10 +783,13 @@ class Evaluation(_message.Message):
         human_review_available: _builtins.bool = ...,
         no_grade_reason: _builtins.str = ...,
         disclaimer: _builtins.str = ...,
+        written_reasons_zh: _builtins.str = ...,
+        in_ring: _builtins.str = ...,
+        missing_items: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "coverage", b"coverage", "disclaimer", b"disclaimer", "grade", b"grade", "human_review_available", b"human_review_available", "indicators", b"indicators", "model_version", b"model_version", "no_grade_reason", b"no_grade_reason", "reasons", b"reasons", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "coverage", b"coverage", "disclaimer", b"disclaimer", "grade", b"grade", "human_review_available", b"human_review_available", "in_ring", b"in_ring", "indicators", b"indicators", "missing_items", b"missing_items", "model_version", b"model_version", "no_grade_reason", b"no_grade_reason", "reasons", b"reasons", "score", b"score", "written_reasons_zh", b"written_reasons_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
@@ -795,6 +809,11 @@ class Indicator(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
     RECORD_IDS_FIELD_NUMBER: _builtins.int
+    NAME_ZH_FIELD_NUMBER: _builtins.int
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    DATA_ITEMS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Code, for example XG01."""
     points: _builtins.str
@@ -805,9 +824,23 @@ class Indicator(_message.Message):
     """Value that was binned, as text."""
     missing: _builtins.str
     """Empty with data; else NOT_HELD, NOT_ANSWERED, NOT_GRANTED."""
+    name_zh: _builtins.str
+    """Chinese name."""
+    name_en: _builtins.str
+    """English name."""
+    group: _builtins.str
+    """Group, for example operations."""
     @_builtins.property
     def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Records behind it."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """Oldest as-of of the sources behind it, UTC; unset without data."""
+
+    @_builtins.property
+    def data_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Data items it rests on."""
 
     def __init__(
         self,
@@ -818,10 +851,15 @@ class Indicator(_message.Message):
         value: _builtins.str = ...,
         missing: _builtins.str = ...,
         record_ids: _abc.Iterable[_builtins.str] | None = ...,
+        name_zh: _builtins.str = ...,
+        name_en: _builtins.str = ...,
+        group: _builtins.str = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        data_items: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "max_points", b"max_points", "missing", b"missing", "points", b"points", "record_ids", b"record_ids", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "code", b"code", "data_items", b"data_items", "group", b"group", "max_points", b"max_points", "missing", b"missing", "name_en", b"name_en", "name_zh", b"name_zh", "points", b"points", "record_ids", b"record_ids", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -837,12 +875,15 @@ class EvaluationReason(_message.Message):
     TEXT_ZH_FIELD_NUMBER: _builtins.int
     TEXT_EN_FIELD_NUMBER: _builtins.int
     RECORD_IDS_FIELD_NUMBER: _builtins.int
+    POINTS_LOST_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Code of the indicator."""
     text_zh: _builtins.str
     """In Chinese."""
     text_en: _builtins.str
     """In English."""
+    points_lost: _builtins.str
+    """Points lost; empty where no indicator is behind it."""
     @_builtins.property
     def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Records behind it."""
@@ -854,10 +895,11 @@ class EvaluationReason(_message.Message):
         text_zh: _builtins.str = ...,
         text_en: _builtins.str = ...,
         record_ids: _abc.Iterable[_builtins.str] | None = ...,
+        points_lost: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "record_ids", b"record_ids", "text_en", b"text_en", "text_zh", b"text_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "points_lost", b"points_lost", "record_ids", b"record_ids", "text_en", b"text_en", "text_zh", b"text_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -410,6 +410,7 @@ class TranslateRatingResponse(_message.Message):
     INDICATIVE_FIELD_NUMBER: _builtins.int
     MAPPING_VERSION_FIELD_NUMBER: _builtins.int
     BASIS_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     translatable: _builtins.bool
     """Whether a basis exists."""
     best: _builtins.str
@@ -422,6 +423,8 @@ class TranslateRatingResponse(_message.Message):
     """Version of the mapping."""
     basis: _builtins.str
     """Its basis, or why there is none."""
+    refusal: _builtins.str
+    """Why it cannot be translated: NO_MAPPING, UNORDERED or NOT_RANKED; empty where it can."""
     def __init__(
         self,
         *,
@@ -431,10 +434,11 @@ class TranslateRatingResponse(_message.Message):
         indicative: _builtins.bool = ...,
         mapping_version: _builtins.str = ...,
         basis: _builtins.str = ...,
+        refusal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "best", b"best", "indicative", b"indicative", "mapping_version", b"mapping_version", "translatable", b"translatable", "worst", b"worst"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "best", b"best", "indicative", b"indicative", "mapping_version", b"mapping_version", "refusal", b"refusal", "translatable", b"translatable", "worst", b"worst"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 
-from bashu.v1 import common_pb2, credit_pb2, credit_pb2_grpc
+from bashu.v1 import common_pb2, credit_pb2, credit_pb2_grpc, report_pb2
 from core.errors import BashuError, Reason
 from core.permit import Receipt
 from gateway.identity.model import Caller, current_caller, current_deadline
@@ -40,6 +40,24 @@ class CreditServicer(credit_pb2_grpc.CreditServiceServicer):
         if late := answer.too_late():
             raise late
         return _response(answer)
+
+    async def EvaluateCredit(  # noqa: N802
+        self, request: credit_pb2.QueryCreditRequest, _context: Context
+    ) -> credit_pb2.EvaluateCreditResponse:
+        """Answer the same question with the evaluation alone; the receipt's digest is of these bytes."""
+        request.include_evaluation = True
+        answer = await answer_query(
+            self._engine, request, caller=current_caller(), deadline=current_deadline(), evaluation_alone=True
+        )
+        if late := answer.too_late():
+            raise late
+        response = _response(answer)
+        return credit_pb2.EvaluateCreditResponse(
+            request_id=response.request_id,
+            evaluation=report_pb2.Evaluation.FromString(answer.report),
+            receipt=response.receipt,
+            effective_scope=response.effective_scope,
+        )
 
     async def QueryCreditStream(  # type: ignore[override]  # noqa: N802
         self, _requests: Any, context: Any
