@@ -85,7 +85,10 @@ proto: $(VENV)/.dev ## Regenerate the contract in bashu/v1
 proto-diff: proto
 	@git diff --exit-code --stat -- bashu/v1 bashu/vendor || { echo "bashu/v1 is not what proto/ says: commit the output of 'make proto'"; exit 1; }
 
-.PHONY: permutations rules-table
+.PHONY: permutations rules-table fuzz
+fuzz: $(VENV)/.dev ## Fuzz identifiers, amounts, days and code texts against oracles written apart, 20 times as long as the suite
+	@BASHU_FUZZ_EXAMPLES=5000 $(BIN)/pytest -q tests/properties/test_texts_fuzz.py $(ARGS)
+
 permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of answers: the same report to the byte
 	@$(BIN)/python -m loadtest.permutations
 
