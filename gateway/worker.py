@@ -23,7 +23,7 @@ from consent.artefact import Vocabulary
 from consent.scope import Rulebook
 from core.clock import SystemClock
 from core.lifetime import follow_parent, stop_event
-from database import Database, Statements, check_durability, open_database
+from database import Database, check_durability, open_database
 from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
@@ -32,6 +32,7 @@ from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.desk.anomalies import Anomalies, load_rules
 from gateway.desk.desk import Desk
+from gateway.desk.preservation import Preservations, preserved
 from gateway.desk.reports import Reports
 from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
@@ -240,7 +241,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         vault=vault,
         pseudonyms=pseudonyms,
         entries=entries,
-        preserved=_nothing_preserved,
+        preserved=preserved,
         retention=timedelta(days=DAYS_OF_A_YEAR * settings.retention.years),
         backups=timedelta(days=settings.vault.backup_days),
     )
@@ -291,11 +292,6 @@ def open_vault(settings: Settings, keys: Database) -> Vault:
         owner_key=_key(settings.keys.subject_commitment, "subject_commitment"),
         previous=[_key_file(path, "vault.previous_wrapping_keys") for path in settings.vault.previous_wrapping_keys],
     )
-
-
-async def _nothing_preserved(_db: Statements, _pseudonym: str) -> bool:
-    """Answer for preservation, which no RPC of this release places."""
-    return False
 
 
 def _server(
@@ -369,7 +365,7 @@ def _server(
             standard=standard,
             clock=clock,
         ),
-        compliance=ComplianceServicer(  # type: ignore[abstract]
+        compliance=ComplianceServicer(
             db=pools.plain,
             holds=holds,
             reviews=reviews,
@@ -381,6 +377,7 @@ def _server(
                 ),
                 sampling=Sampling(pools.plain, lists=lists, vault=vault, entries=entries),
                 anomalies=Anomalies(pools.plain, lists=lists, rules=load_rules()),
+                preservations=Preservations(pools.plain, vault=vault, entries=entries),
             ),
             disputes=calls,
             vkey=signer.vkey,

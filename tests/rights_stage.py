@@ -18,6 +18,8 @@ from database import open_database
 from gateway.accesses import AccessLists
 from gateway.desk.anomalies import Anomalies, load_rules
 from gateway.desk.desk import Desk
+from gateway.desk.preservation import Preservations
+from gateway.desk.preservation import preserved as preserved_in_database
 from gateway.desk.reports import Reports
 from gateway.desk.sampling import Sampling
 from gateway.desk.unmask import Unmasking
@@ -199,8 +201,8 @@ def _rights(stage, vault, rules):
     clock = SystemClock()
     preserved = set()
 
-    async def is_preserved(_db, pseudonym):
-        return pseudonym in preserved
+    async def is_preserved(db, pseudonym):
+        return pseudonym in preserved or await preserved_in_database(db, pseudonym)
 
     parts = {"pseudonyms": stage.pseudonyms, "entries": stage.entries}
     erasures = Erasures(stage.db, vault=vault, preserved=is_preserved, retention=RETENTION, backups=BACKUPS, **parts)
@@ -229,6 +231,7 @@ def _rights(stage, vault, rules):
             reports=Reports(stage.db, lists=lists, reviews=reviews, vault=vault, **parts),
             sampling=Sampling(stage.db, lists=lists, vault=vault, entries=stage.entries),
             anomalies=Anomalies(stage.db, lists=lists, rules=rules),
+            preservations=Preservations(stage.db, vault=vault, entries=stage.entries),
         ),
         standard=STANDARD,
         clock=clock,

@@ -325,3 +325,58 @@ def erase(
     if answer is None:
         return
     console().print(erasure_facts(answer.erasure))
+
+
+@app.command(epilog=EXIT_CODES)
+def preserve(
+    subject: Annotated[str, typer.Argument(help="主体 the subject; or none, with --institution and days")] = "",
+    *,
+    reason: ReasonOption,
+    institution: InstitutionOption = "",
+    first_day: FromOption = "",
+    last_day: ToOption = "",
+    name: NameOption = "",
+    person: PersonOption = False,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """封存 Preserve records (条例 Art. 33): a regulator alone, or two officers within 24 h; nothing there is erased."""
+    who = find_profile(profile, dev, participant, operator)
+    request = compliance_pb2.PreserveRecordsRequest(
+        institution=institution, from_day=first_day, to_day=last_day, reason=reason
+    )
+    if subject:
+        request.subject.CopyFrom(named_subject(subject, name, person=person))
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.PreserveRecords, request, as_json=as_json, deadline_s=deadline
+    )
+    if answer is None:
+        return
+    console().print(facts("已封存 preserved", {"封存编号 preservation id": answer.preservation_id}))
+
+
+@app.command(epilog=EXIT_CODES)
+def release(
+    preservation_id: Annotated[str, typer.Argument(help="封存编号 preservation id")],
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """解除封存 End a preservation; officers need two within 24 h, a regulator releases its own alone."""
+    who = find_profile(profile, dev, participant, operator)
+    request = compliance_pb2.ReleasePreservationRequest(preservation_id=preservation_id)
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.ReleasePreservation, request, as_json=as_json, deadline_s=deadline
+    )
+    if answer is None:
+        return
+    state = "已解除 released" if answer.released else "待第二名合规人员 waits for a second officer"
+    console().print(facts("封存 preservation", {"封存编号 preservation id": preservation_id, "状态 state": state}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.desk.anomalies import Anomalies
+from gateway.desk.preservation import Preservations
 from gateway.desk.reports import Reports
 from gateway.desk.sampling import Sampling
 
@@ -16,3 +17,4 @@ class Desk:
     reports: Reports
     sampling: Sampling
     anomalies: Anomalies
+    preservations: Preservations

@@ -71,6 +71,10 @@ class Reports:
         self._pseudonyms = pseudonyms
         self._entries = entries
 
+    def pseudonym(self, subject: Subject) -> str:
+        """Return the pseudonym of a subject."""
+        return self._pseudonyms.subject(subject)
+
     async def search(
         self, caller: Caller, wanted: AccessFilter, *, operator: str = "", token: str, size: int
     ) -> AccessPage:

@@ -19,6 +19,33 @@ _PUT_WISH: Final = """
 INSERT INTO officer_wish (action, object, participant, operator, wished_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (action, object) DO UPDATE
 SET participant = EXCLUDED.participant, operator = EXCLUDED.operator, wished_at = EXCLUDED.wished_at"""
+_PRESERVING: Final = 0x6261736875_01
+"""Transaction-level advisory lock between erasing (shared) and preserving (alone); no session holds it."""
+_EXCLUSIVE: Final = "SELECT pg_advisory_xact_lock($1)"
+_SHARED: Final = "SELECT pg_advisory_xact_lock_shared($1)"
+_PRESERVATION: Final = """preservation_id, pseudonym, institution, since, before, by_regulator, placed_by, placed_at,
+    entry_id"""
+_INSERT_PRESERVATION: Final = f"""
+INSERT INTO preservation ({_PRESERVATION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""  # noqa: S608
+_LOCK_PRESERVATION: Final = f"""
+SELECT {_PRESERVATION} FROM preservation WHERE preservation_id = $1 AND released_at IS NULL FOR UPDATE"""  # noqa: S608
+_RELEASE_PRESERVATION: Final = """
+UPDATE preservation SET released_at = $2, release_entry_id = $3 WHERE preservation_id = $1 AND released_at IS NULL"""
+_IS_PRESERVED: Final = """
+WITH dealing AS (
+    SELECT a.institution, a.at FROM ledger_subject AS s JOIN ledger_access AS a USING (leaf_index)
+    WHERE s.pseudonym = $1
+    UNION ALL
+    SELECT l.institution, l.registered_at FROM loan AS l WHERE l.pseudonym = $1
+    UNION ALL
+    SELECT d.institution, d.received_at FROM dispute AS d WHERE d.pseudonym = $1)
+SELECT EXISTS (
+    SELECT 1 FROM preservation AS p WHERE p.released_at IS NULL AND (
+        p.pseudonym = $1
+        OR (p.pseudonym IS NULL AND EXISTS (
+            SELECT 1 FROM dealing AS x
+            WHERE (p.institution = '' OR x.institution = p.institution)
+                AND x.at >= coalesce(p.since, '-infinity') AND x.at < coalesce(p.before, 'infinity')))))"""
 _STAFF_NAMES: Final = "SELECT staff_number, sealed_name FROM staff WHERE institution = $1 ORDER BY staff_number"
 
 # Letters are what a lender's own participant signed. A leaf of theirs in the tree, or the frame could still grow.
@@ -212,3 +239,48 @@ async def counts(
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preservation:
+    """One row of ``preservation`` that stands."""
+
+    preservation_id: UUID
+    pseudonym: str | None
+    institution: str
+    since: datetime | None
+    before: datetime | None
+    by_regulator: bool
+    placed_by: str
+    placed_at: datetime
+    entry_id: UUID
+
+
+async def keep_erasures_out(tx: Statements) -> None:
+    """Wait for erasures under way, and let none decide until the transaction ends."""
+    await tx.execute(_EXCLUSIVE, _PRESERVING)
+
+
+async def insert_preservation(tx: Statements, row: Preservation) -> None:
+    """Store a preservation."""
+    await tx.execute(
+        _INSERT_PRESERVATION, row.preservation_id, row.pseudonym, row.institution, row.since, row.before,
+        row.by_regulator, row.placed_by, row.placed_at, row.entry_id,
+    )  # fmt: skip
+
+
+async def lock_preservation(tx: Statements, preservation_id: UUID) -> Preservation | None:
+    """Lock a preservation that stands."""
+    row = await tx.fetchrow(_LOCK_PRESERVATION, preservation_id)
+    return None if row is None else Preservation(**dict(row.items()))
+
+
+async def release_preservation(tx: Statements, preservation_id: UUID, *, at: datetime, entry_id: UUID) -> None:
+    """Write that a locked preservation ended."""
+    await tx.execute(_RELEASE_PRESERVATION, preservation_id, at, entry_id)
+
+
+async def is_preserved(tx: Statements, pseudonym: str) -> bool:
+    """Tell whether a preservation stands in whose scope something of a subject is."""
+    await tx.execute(_SHARED, _PRESERVING)
+    return bool(await tx.fetchval(_IS_PRESERVED, pseudonym))

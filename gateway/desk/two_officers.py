@@ -21,6 +21,7 @@ class Action(StrEnum):
     """Rows beyond what one officer may take away, or everything about one subject."""
     EXPORT_GOES_ON = "EXPORT_GOES_ON"
     """Kept for the second officer of an export under way, who alone may continue it for 24 h."""
+    PRESERVE = "PRESERVE"
     RELEASE_PRESERVATION = "RELEASE_PRESERVATION"
 
 

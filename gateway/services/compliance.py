@@ -12,6 +12,7 @@ from database import Database
 from gateway.accesses import days
 from gateway.decisions import explain
 from gateway.desk.desk import Desk
+from gateway.desk.preservation import Scope
 from gateway.desk.unmask import Unmasking
 from gateway.identity.model import Role, current_caller
 from gateway.interceptors import Context
@@ -121,6 +122,40 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             consent_ids=[str(consent_id) for consent_id in report.consent_ids],
             truncated=report.is_truncated,
         )
+
+    async def PreserveRecords(  # noqa: N802
+        self, request: compliance_pb2.PreserveRecordsRequest, _context: Context
+    ) -> compliance_pb2.PreserveRecordsResponse:
+        """Preserve a subject's records, or those of an institution's queries in a period."""
+        validate(request)
+        caller, pseudonym = current_caller(), None
+        scope = days(request.from_day, request.to_day)
+        institution = institution_filter(request.institution) or ""
+        if request.HasField("subject"):
+            if institution or scope["since"] or scope["before"]:
+                raise BashuError(Reason.MALFORMED, "a subject, or an institution and days, not both", field="subject")
+            today = self._clock.now().astimezone(SHANGHAI).date()
+            pseudonym = self._desk.reports.pseudonym(
+                read_subject(request.subject, standard=self._standard, today=today)
+            )
+        preservation_id = await self._desk.preservations.place(
+            Scope(pseudonym=pseudonym, institution=institution, **scope),
+            reason=request.reason,
+            by=by_caller(caller),
+            is_regulator=caller.role is Role.REGULATOR,
+        )
+        return compliance_pb2.PreserveRecordsResponse(preservation_id=str(preservation_id))
+
+    async def ReleasePreservation(  # noqa: N802
+        self, request: compliance_pb2.ReleasePreservationRequest, _context: Context
+    ) -> compliance_pb2.ReleasePreservationResponse:
+        """End a preservation; officers need two, a regulator releases its own alone."""
+        validate(request)
+        preservation_id, caller = read_id(request.preservation_id, "preservation_id"), current_caller()
+        released = await self._desk.preservations.release(
+            preservation_id, by=by_caller(caller), is_regulator=caller.role is Role.REGULATOR
+        )
+        return compliance_pb2.ReleasePreservationResponse(released=released)
 
     async def DrawSample(  # noqa: N802
         self, request: compliance_pb2.DrawSampleRequest, _context: Context

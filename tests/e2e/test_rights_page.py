@@ -18,7 +18,8 @@ from tests.e2e.conftest import SUBJECT, Consented
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "rights.md"
-PLACEHOLDER = re.compile(r"\b(CONSENT_ID|ENTRY_ID|SAMPLE_ID|SAMPLED_ID|ERASURE_ID)\b")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+PLACEHOLDER = re.compile(r"\b(CONSENT_ID|ENTRY_ID|SAMPLE_ID|SAMPLED_ID|ERASURE_ID|PRESERVATION_ID)\b")
 
 
 def commands(heading: str) -> list[str]:
@@ -65,7 +66,7 @@ async def test_the_page_of_rights_works_as_written_for_borrower_and_officer(stac
     found = asked(stack, f"compliance search --consent {queried} --dev .dev --as officer-1")["accesses"]
     ids = {"CONSENT_ID": queried, "ENTRY_ID": found[0]["entry_id"]}
     officer = commands("## 合规人员 An officer")
-    assert len(officer) == 12
+    assert len(officer) == 14
     for command in officer:
         if "SAMPLE_ID" in command:
             drawn = asked(stack, "compliance sample --size 1 --dev .dev --as officer-1")
@@ -74,6 +75,8 @@ async def test_the_page_of_rights_works_as_written_for_borrower_and_officer(stac
             listed = asked(stack, "compliance erasures --dev .dev --as auditor-1")["erasures"]
             ids["ERASURE_ID"] = listed[0]["erasure_id"]
         shown.append(run(stack, filled(command, ids)))
+        if "compliance preserve" in command:
+            ids["PRESERVATION_ID"] = UUID.search(shown[-1])[0]
     assert "示例员工0001" in shown[12]
     assert "SECOND_OFFICER_NEEDED" not in shown[-1]
     assert "已删除 ERASED" in shown[-1]
