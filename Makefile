@@ -101,6 +101,13 @@ race: $(VENV)/.runtime ## Race revocations, pauses, holds, freezes against queri
 crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export
 	@$(BIN)/python -m loadtest.crash
 
+.PHONY: test-kill tamper
+test-kill: $(VENV)/.runtime ## Kill -9 worker, sealer and PostgreSQL under load, 20 rounds; ARGS="--rounds 3 --seconds 20" for fewer
+	@$(BIN)/python -m loadtest.killing $(or $(ARGS),--rounds 20 --keep)
+
+tamper: $(VENV)/.runtime ## Tamper as the database's owner; write what finds it into docs/tampering.md
+	@$(BIN)/python -m loadtest.tamper
+
 load-quick: $(VENV)/.dev ## Measure the whole path for a few seconds, open loop
 	@$(BIN)/python -m loadtest.quick
 
