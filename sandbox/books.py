@@ -52,6 +52,18 @@ class Submit:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """A dispute as received; its words are not written down here."""
+
+    key: str
+    institution: str
+    subject: str
+    kind: str
+    locator: str
+    at: datetime
+
+
 class Book:
     """The books of one platform; in memory, bounded, gone with the process."""
 
@@ -59,6 +71,7 @@ class Book:
         self._enquiries: OrderedDict[tuple[str, str], list[Enquiry]] = OrderedDict()
         self._filings: OrderedDict[str, Filing] = OrderedDict()
         self._submits: deque[Submit] = deque(maxlen=LINES_KEPT)
+        self._disputes: deque[Disputed] = deque(maxlen=LINES_KEPT)
 
     def mark(self, enquiry: Enquiry) -> bool:
         """Write an enquiry mark; tell whether it is a new one.
@@ -84,6 +97,15 @@ class Book:
     def submit(self, submit: Submit) -> None:
         """Write an accepted job."""
         self._submits.append(submit)
+
+    def dispute(self, disputed: Disputed) -> None:
+        """Write a dispute that was taken."""
+        self._disputes.append(disputed)
+
+    @property
+    def disputes(self) -> list[Disputed]:
+        """All disputes, oldest first."""
+        return list(self._disputes)
 
     @property
     def enquiries(self) -> list[Enquiry]:
@@ -115,13 +137,15 @@ class Books:
                 "enquiries": [_line(row) for row in self.chongqing.enquiries],
                 "authorisations": [_line(row) for row in self.chongqing.filings],
                 "submits": [_line(row) for row in self.chongqing.submits],
+                "disputes": [_line(row) for row in self.chongqing.disputes],
             },
             "sichuan": {
                 "enquiries": [_line(row) for row in self.sichuan.enquiries],
                 "authorizations": [_line(row) for row in self.sichuan.filings],
+                "disputes": [_line(row) for row in self.sichuan.disputes],
             },
         }
 
 
-def _line(row: Enquiry | Filing | Submit) -> dict[str, Any]:
+def _line(row: Enquiry | Filing | Submit | Disputed) -> dict[str, Any]:
     return {**asdict(row), "at": rfc3339(row.at)}

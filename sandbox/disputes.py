@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from sandbox.books import Disputed
+
 KEPT: Final = 10_000
 WRONG, RIGHT, UNVERIFIABLE = "数据有误", "数据无误", "无法核实"
 EXPLANATIONS: Final = {
@@ -33,6 +35,17 @@ class Case:
     reason: str
     at: datetime
     day: date
+
+    def line(self) -> Disputed:
+        """Return what the book writes down."""
+        return Disputed(
+            key=self.number,
+            institution=self.institution,
+            subject=self.subject,
+            kind=self.kind,
+            locator=self.locator,
+            at=self.at,
+        )
 
     def outcome(self, today: date) -> str | None:
         """Return what the check found, None until the data's next refresh."""

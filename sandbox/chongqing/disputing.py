@@ -38,7 +38,9 @@ def dispute(state: State, asked: Asked) -> Answer:
     )
     if found is None:
         return bare(Fhm.FORMAT)
-    case, _ = found
+    case, is_new = found
+    if is_new:
+        state.book.dispute(case.line())
     outcome = case.outcome(state.clocks.data.day)
     inner = tags(
         (

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sandbox.books import Book
 from sandbox.clock import Clocks
 from sandbox.disputes import EXPLANATIONS, Case, DisputeDesk
 from sandbox.facts import PlatformId
@@ -35,8 +36,9 @@ class DisputeBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Disputes:
     """The platform's disputes."""
 
-    def __init__(self, *, world: World, clocks: Clocks) -> None:
+    def __init__(self, *, world: World, book: Book, clocks: Clocks) -> None:
         self._world = world
+        self._book = book
         self._clocks = clocks
         self._desk = DisputeDesk("SCD")
 
@@ -59,6 +61,8 @@ class Disputes:
         if found is None:
             raise Refusal(HTTPStatus.CONFLICT, "request id stands for another dispute")
         case, is_new = found
+        if is_new:
+            self._book.dispute(case.line())
         return self._json(case), is_new
 
     def get(self, number: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def build_app(
     server = _Server(
         tokens=Tokens(credentials, clocks.sichuan),
         authorisations=authorisations,
-        disputes=Disputes(world=world, clocks=clocks),
+        disputes=Disputes(world=world, book=books.sichuan, clocks=clocks),
         queries=Queries(world=world, book=books.sichuan, faults=faults, clocks=clocks, authorisations=authorisations),
         faults=faults,
         clocks=clocks,

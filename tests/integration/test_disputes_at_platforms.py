@@ -103,7 +103,7 @@ async def platforms(tmp_path):
             config = a_config(stage, secrets=secrets[name], options=options[name])
             adapters[name] = load_one(config, standard=load_standard(), clock=SystemClock())
             held.push_async_callback(adapters[name].close)
-        yield SimpleNamespace(adapters=adapters, clocks=clocks)
+        yield SimpleNamespace(adapters=adapters, clocks=clocks, books=books)
 
 
 async def tell(adapter, case=CASE, reference=""):
@@ -121,6 +121,9 @@ async def test_a_dispute_is_taken_once_and_its_check_read_after_the_next_refresh
     assert await tell(adapter, reference=first.reference) == first
     other = await tell(adapter, replace(CASE, dispute_id=uuid.uuid4()))
     assert other.reference != first.reference
+    written = platforms.books.as_json()[name]["disputes"]
+    assert [line["key"] for line in written] == [first.reference, other.reference]
+    assert "text" not in written[0]
     platforms.clocks.data.advance(1)
     checked = await tell(adapter, reference=first.reference)
     assert (checked.reference, checked.outcome) == (first.reference, "1")

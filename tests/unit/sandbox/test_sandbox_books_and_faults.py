@@ -37,8 +37,8 @@ def test_books_read_as_the_page_says():
     books.sichuan.mark(enquiry())
     document = books.as_json()
     assert {name: set(lists) for name, lists in document.items()} == {
-        "chongqing": {"enquiries", "authorisations", "submits"},
-        "sichuan": {"enquiries", "authorizations"},
+        "chongqing": {"enquiries", "authorisations", "submits", "disputes"},
+        "sichuan": {"enquiries", "authorizations", "disputes"},
     }
     line = document["sichuan"]["enquiries"][0]
     assert set(line) == {"key", "institution", "subject", "purpose", "kinds", "at", "evidence"}
