@@ -92,6 +92,13 @@ fuzz: $(VENV)/.dev ## Fuzz identifiers, amounts, days and code texts against ora
 permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of answers: the same report to the byte
 	@$(BIN)/python -m loadtest.permutations
 
+scorecard: $(VENV)/.runtime ## Write docs/standard/scorecard.md: the card of the reference evaluation, from its data
+	@$(BIN)/python -m loadtest.scorecard
+
+.PHONY: scorecard scorecard-bench
+scorecard-bench: $(VENV)/.runtime ## Measure evaluations a second a core
+	@$(BIN)/python -m loadtest.scorecard bench
+
 rules-table: $(VENV)/.runtime ## Write docs/standard/rules.md: each rule of law, where it is enforced, which test proves it
 	@$(BIN)/python -m loadtest.rules_table
 

@@ -392,7 +392,7 @@ def _server(
             standard=standard,
             clock=clock,
         ),
-        standard=StandardServicer(standard=standard, adapters=adapters),  # type: ignore[abstract]
+        standard=StandardServicer(standard=standard, adapters=adapters),
         platform=PlatformServicer(  # type: ignore[abstract]
             controls=PlatformControls(pools.plain, administration=administration),
             disclosures=engine.disclosures,

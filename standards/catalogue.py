@@ -16,6 +16,7 @@ from standards.ratings import RatingScales, load_rating_scales
 from standards.rules import Rule, compile_rules
 from standards.scorecard.card import Card, load_card
 from standards.tables import Tables
+from standards.translation import Translations, load_translations
 
 STANDARD_VERSION: Final = "bashu-standard/1"
 
@@ -36,6 +37,7 @@ class Standard:
     rules: Mapping[str, tuple[Rule, ...]]
     scales: RatingScales
     status_effects: Mapping[str, str]
+    translations: Translations
 
 
 def load_standard(override: Path | None = None) -> Standard:
@@ -43,6 +45,7 @@ def load_standard(override: Path | None = None) -> Standard:
     tables = Tables(override=override)
     tables.check()
     items = load_items(tables)
+    scales = load_rating_scales(tables)
     return Standard(
         card=load_card(tables),
         codes=load_codes(tables),
@@ -51,7 +54,8 @@ def load_standard(override: Path | None = None) -> Standard:
         licences=load_licence_kinds(tables),
         purposes=load_purposes(tables),
         rules=compile_rules(items),
-        scales=load_rating_scales(tables),
+        scales=scales,
+        translations=load_translations(tables, scales),
         status_effects={
             cells.text("canonical"): cells.text("effect") for cells in tables.rows("policy_registration_status")
         },

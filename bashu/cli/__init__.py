@@ -2,7 +2,19 @@
 
 import typer
 
-from bashu.cli import compliance, consent, credit, dispute, ledger, ledger_follow, platform, subject, verify
+from bashu.cli import (
+    compliance,
+    consent,
+    credit,
+    dispute,
+    evaluation,
+    ledger,
+    ledger_follow,
+    platform,
+    rating,
+    subject,
+    verify,
+)
 from bashu.cli.session import EXIT_CODES
 
 app = typer.Typer(
@@ -14,6 +26,8 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 app.command(epilog=EXIT_CODES)(credit.query)
+app.command(epilog=EXIT_CODES)(evaluation.evaluate)
+app.add_typer(rating.app, name="rating")
 app.add_typer(consent.app, name="consent")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(subject.app, name="subject")

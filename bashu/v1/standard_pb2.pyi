@@ -424,7 +424,7 @@ class TranslateRatingResponse(_message.Message):
     basis: _builtins.str
     """Its basis, or why there is none."""
     refusal: _builtins.str
-    """Why it cannot be translated: NO_MAPPING, UNORDERED or NOT_RANKED; empty where it can."""
+    """Why it cannot be translated: NO_BASIS, NATIVE_SCORE or INSUFFICIENT_HISTORY; empty where it can."""
     def __init__(
         self,
         *,

@@ -65,6 +65,28 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
             ]
         )
 
+    async def TranslateRating(  # noqa: N802
+        self, request: standard_pb2.TranslateRatingRequest, _context: Context
+    ) -> standard_pb2.TranslateRatingResponse:
+        """Translate a rating to a range on another scale, or say why there is no basis for it."""
+        scales = self._standard.scales
+        for field, scale in (("scale_id", request.scale_id), ("target_scale_id", request.target_scale_id)):
+            if not scales.exists(scale):
+                raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no such rating scale", field=field)
+        grade = scales.resolve(request.scale_id, request.grade)
+        if not grade.is_known:
+            raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "the scale has no such grade", field="grade")
+        found = self._standard.translations.translate(request.scale_id, grade.value, request.target_scale_id)
+        return standard_pb2.TranslateRatingResponse(
+            translatable=not found.refusal,
+            best=found.best,
+            worst=found.worst,
+            indicative=found.is_indicative,
+            mapping_version=found.mapping_version,
+            basis=found.basis,
+            refusal=found.refusal,
+        )
+
     async def ListPurposes(  # noqa: N802
         self, _request: standard_pb2.ListPurposesRequest, _context: Context
     ) -> standard_pb2.ListPurposesResponse:

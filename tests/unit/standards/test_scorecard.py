@@ -5,6 +5,7 @@ import pytest
 
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditReport, PlatformResult
+from loadtest.scorecard import PAGE, render
 from standards.catalogue import load_standard
 from standards.scorecard.evaluation import evaluate
 from standards.scorecard.evidence import months_before, read_evidence
@@ -183,3 +184,7 @@ def test_little_information_is_not_graded() -> None:
 def test_window_days() -> None:
     assert months_before(date(2024, 2, 29), 12) == date(2023, 2, 28)
     assert read_evidence(strong(), granted=ITEMS, severity_weights={}).today.isoformat() == "2026-11-27"
+
+
+def test_the_cards_page_is_what_the_card_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render()
