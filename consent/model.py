@@ -57,7 +57,10 @@ class LoanEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentFacts:
-    """One row of ``consent``. ``last_use`` is the ordinal of the latest use; ``used`` counts those not given back."""
+    """One row of ``consent``. ``last_use`` is the ordinal of the latest use; ``used`` counts those not given back.
+
+    ``carried`` of them were spent under consents that this one supersedes; ``last_use`` does not number those.
+    """
 
     consent_id: UUID
     version: int
@@ -89,6 +92,7 @@ class ConsentFacts:
     superseded_by: UUID | None = None
     ended_by_loan: datetime | None = None
     paused_at: datetime | None = None
+    carried: int = 0
 
     @property
     def end(self) -> datetime:

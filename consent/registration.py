@@ -55,7 +55,7 @@ def verify(
     Raises:
         BashuError: ARTEFACT_UNKNOWN_KEY, ARTEFACT_SIGNATURE or ARTEFACT_MALFORMED.
     """
-    _check_signer(parsed, keys)
+    _check_signer(parsed, keys, now)
     artefact = parsed.artefact
     if origin not in artefact.audience:
         _refuse(Reason.ARTEFACT_MALFORMED, "artefact: aud does not name this gateway", "aud")
@@ -66,16 +66,16 @@ def verify(
     if artefact.subject.commitment_kid not in commitment_kids:
         message = "the commitment key is not known to this gateway"
         _refuse(Reason.ARTEFACT_UNKNOWN_KEY, message, "subject.commitment_kid")
-    if artefact.supersedes is not None:
-        message = "artefact: supersedes is not accepted yet: revoke, then grant anew"
-        _refuse(Reason.ARTEFACT_MALFORMED, message, "supersedes")
 
 
-def _check_signer(parsed: ParsedArtefact, keys: AuthorityKeys) -> None:
+def _check_signer(parsed: ParsedArtefact, keys: AuthorityKeys, now: datetime) -> None:
     artefact = parsed.artefact
     key = keys.find(parsed.jws.header["kid"])
     if key is None or key.is_compromised or not key.was_valid_at(artefact.iat):
         _refuse(Reason.ARTEFACT_UNKNOWN_KEY, "the signing key was not valid when the artefact was issued", "kid")
+    if not key.was_valid_at(now):
+        # Whoever still holds a key that ended can write any iat: it vouches for nothing new.
+        _refuse(Reason.ARTEFACT_UNKNOWN_KEY, "the signing key has ended: have the artefact signed anew", "kid")
     if not key.is_signature_of(parsed.jws):
         _refuse(Reason.ARTEFACT_SIGNATURE, "the signature does not verify under the registered key", "artefact")
     if key.authority != artefact.issuer:

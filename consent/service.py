@@ -18,6 +18,7 @@ GENESIS: Final = bytes(32)
 """Stands for the last event's hash until the registration's own entry is made."""
 _ENDED: Final = frozenset({ConsentState.REVOKED, ConsentState.SUPERSEDED, ConsentState.EXPIRED})
 """States that nothing leads out of."""
+_PARENT: Final = "supersedes.consent_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,43 @@ def unheld(facts: ConsentFacts, *, reason: str, now: datetime) -> Change:
     return _change(facts, after, reason=reason, actor=Actor.COMPLIANCE, now=now)
 
 
+def superseded(facts: ConsentFacts, *, by: ConsentFacts, artefact_hash: bytes, now: datetime) -> Change:
+    """Return the consent replaced by ``by``, whose artefact names ``artefact_hash`` as what it supersedes.
+
+    Raises:
+        BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS of another requester or authority, SUBJECT_MISMATCH,
+            ARTEFACT_MALFORMED for another hash, CONSENT_HELD, or the reason of its state where it has ended for good.
+    """
+    if (facts.institution, facts.authority) != (by.institution, by.authority):
+        raise _no_parent()
+    if (facts.commitment_kid, facts.commitment) != (by.commitment_kid, by.commitment):
+        raise BashuError(Reason.SUBJECT_MISMATCH, "the superseded consent is about another subject", field=_PARENT)
+    if facts.artefact_hash != artefact_hash:
+        message = "artefact: supersedes.artefact_hash is not the hash of that consent's artefact"
+        raise BashuError(Reason.ARTEFACT_MALFORMED, message, field="supersedes.artefact_hash")
+    reached = state(facts, now)
+    if reached in _ENDED or reached is ConsentState.HELD:
+        reason, message, turn = REFUSALS[reached]
+        raise BashuError(reason, message, turn=turn, field=_PARENT)
+    after = replace(facts, superseded_by=by.consent_id)
+    return _change(facts, after, reason="SUPERSEDED", actor=Actor.AUTHORITY, now=now)
+
+
+def carried_over(change: Change, parent: ConsentFacts, *, same_windows: bool) -> Change:
+    """Return a registration with the uses of the consent it supersedes; the window's too where windows are alike.
+
+    Raises:
+        BashuError: ARTEFACT_MALFORMED where more was spent than the new consent allows in all.
+    """
+    if parent.used > change.facts.max_uses:
+        message = f"artefact: usage.max_uses must be at least the {parent.used} uses already spent, which carry over"
+        raise BashuError(Reason.ARTEFACT_MALFORMED, message, field="usage.max_uses")
+    facts = replace(change.facts, used=parent.used, carried=parent.used, last_use_at=parent.last_use_at)
+    if same_windows:
+        facts = replace(facts, window_key=parent.window_key, window_used=parent.window_used)
+    return replace(change, facts=facts)
+
+
 def ended_by_loan(facts: ConsentFacts, *, at: datetime, now: datetime) -> Change | None:
     """Return the consent with its end at ``at``, or None where it ends no later by itself."""
     if not facts.ends_with_loan or facts.revoked_at is not None or facts.end <= at:
@@ -178,6 +216,23 @@ def _mine(facts: ConsentFacts | None, institution: str | None) -> ConsentFacts:
     if facts is None or (institution is not None and facts.institution != institution):
         raise not_yours()
     return facts
+
+
+def _no_parent() -> BashuError:
+    message = "the superseded consent is not there, or of another authority or requester"
+    return BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, message, field=_PARENT)
+
+
+async def lock_parent(tx: Statements, consent_id: UUID) -> ConsentFacts:
+    """Lock the consent that another is to supersede.
+
+    Raises:
+        BashuError: CONSENT_NOT_FOUND_OR_NOT_YOURS.
+    """
+    locked = await store.lock(tx, [consent_id])
+    if not locked:
+        raise _no_parent()
+    return locked[0]
 
 
 def not_yours() -> BashuError:

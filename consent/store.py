@@ -37,7 +37,8 @@ _COLUMNS: Final = ", ".join(FACTS)
 _REGISTERED: Final = (
     "consent_id", "version", "institution", "authority", "authority_kid", "artefact_hash", "subject_kind", "id_type",
     "commitment", "commitment_kid", "subject_display", "purpose", "ends_with_loan", "plus_days", "nbf", "exp",
-    "max_uses", "revision", "last_event", "registered_at",
+    "max_uses", "used", "window_key", "window_used", "last_use_at", "carried", "revision", "last_event",
+    "registered_at",
 )  # fmt: skip
 
 _NOW: Final = "SELECT bashu_now()"

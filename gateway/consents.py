@@ -79,6 +79,14 @@ class Page:
     after: UUID | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parent:
+    """A locked consent about to be superseded, and what its artefact says."""
+
+    facts: ConsentFacts
+    artefact: Artefact
+
+
 class Consents:
     """Registers, reads, lists, pauses, revokes and holds consents."""
 
@@ -238,15 +246,34 @@ class Consents:
     async def _register(self, parsed: ParsedArtefact) -> Registered | None:
         async with self._db.transaction() as tx:
             standing = await consent_store.standing_holds(tx, parsed.artefact.subject.commitment)
+            parent = await self._parent(tx, parsed)
             change = service.registered(parsed, now=await consent_store.now(tx))
-            entry = self._entries.registered(change.transition, parsed.artefact, standing=standing)
+            if parent is not None:
+                if parent.facts.superseded_by == change.facts.consent_id:
+                    return None
+                same = _windows(parent.artefact) == _windows(parsed.artefact)
+                replaced = _superseded(parent.facts, change, parsed)
+                change = service.carried_over(change, parent.facts, same_windows=same)
+            entry = self._entries.registered(
+                change.transition, parsed.artefact, standing=standing, carried=change.facts.carried
+            )
             facts = await service.record_registration(
                 tx, change, parsed.raw, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash
             )
             if facts is None:
                 return None
-            await ledger_store.append(tx, [entry])
+            before = [] if parent is None else await _replace(tx, self._entries, replaced)
+            await ledger_store.append(tx, [*before, entry])
         return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True)
+
+    async def _parent(self, tx: Transaction, parsed: ParsedArtefact) -> _Parent | None:
+        """Lock the consent that the artefact supersedes; of two amendments the second finds it superseded."""
+        named = parsed.artefact.supersedes
+        if named is None:
+            return None
+        facts = await service.lock_parent(tx, named.consent_id)
+        raw = (await consent_store.artefacts(tx, [named.consent_id]))[named.consent_id]
+        return _Parent(facts=facts, artefact=parse_artefact(raw, self._reading).artefact)
 
     async def _known_hash(self, parsed: ParsedArtefact) -> bytes | None:
         facts = await consent_store.find(self._db, parsed.artefact.consent_id)
@@ -331,6 +358,25 @@ async def give_back(
 async def _unchanged(tx: Transaction, facts: ConsentFacts) -> tuple[Changed, list[Entry]]:
     events = await consent_store.events(tx, facts.consent_id)
     return Changed(facts=facts, entry_id=events[-1].entry_id, withheld=0), []
+
+
+def _superseded(parent: ConsentFacts, change: Change, parsed: ParsedArtefact) -> Change:
+    assert parsed.artefact.supersedes is not None
+    named = parsed.artefact.supersedes.artefact_hash
+    return service.superseded(parent, by=change.facts, artefact_hash=named, now=change.transition.at)
+
+
+def _windows(artefact: Artefact) -> tuple[object, str]:
+    return artefact.usage.period, artefact.usage.tz
+
+
+async def _replace(tx: Transaction, entries: Entries, change: Change) -> list[Entry]:
+    """Write the end of a locked consent that is superseded, and close what is open under it."""
+    intents = await store.lock_open_of_consents(tx, [change.facts.consent_id])
+    closings = await close_open(tx, entries, intents, reason=Reason.CONSENT_SUPERSEDED, now=change.transition.at)
+    entry = entries.status(change.transition)
+    await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+    return [*closings, entry]
 
 
 def _taken() -> BashuError:

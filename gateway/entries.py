@@ -67,8 +67,8 @@ class Entries:
         self.origin = origin
         self._pseudonyms = pseudonyms
 
-    def registered(self, event: Transition, artefact: Artefact, *, standing: Sequence[UUID]) -> Entry:
-        """CONSENT_REGISTERED, with what its invariants are checked against."""
+    def registered(self, event: Transition, artefact: Artefact, *, standing: Sequence[UUID], carried: int = 0) -> Entry:
+        """CONSENT_REGISTERED, with what its invariants are checked against; ``carried``: uses of what it supersedes."""
         usage = artefact.usage
         frequency = None if usage.period is None else {"n": usage.per_window, "per": usage.period.value}
         lookback: Members = {}
@@ -93,6 +93,13 @@ class Entries:
             },
             "window": {"nbf": rfc3339(artefact.nbf), "exp": rfc3339(artefact.exp)},
             "standing": [str(entry_id) for entry_id in standing] or None,
+            "supersedes": None
+            if artefact.supersedes is None
+            else {
+                "consent_id": str(artefact.supersedes.consent_id),
+                "artefact_hash": artefact.supersedes.artefact_hash.hex(),
+                "uses": carried,
+            },
         }
         return self._event(EntryType.CONSENT_REGISTERED, event, fields)
 
