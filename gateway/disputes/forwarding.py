@@ -10,11 +10,10 @@ from typing import Final
 
 import structlog
 
-from adapters.kit.failures import PlatformFailureError
 from adapters.kit.protocol import Adapter, DisputeCase, DisputeStanding, TakesDisputes
 from core.clock import SHANGHAI
 from core.errors import BashuError
-from database import Database, DatabaseUnavailable
+from database import Database
 from gateway.disputes import store
 from gateway.disputes.model import Dispute, State
 from gateway.disputes.service import Disputes, Step
@@ -46,8 +45,8 @@ class Forwarding:
         while True:
             try:
                 await self.once()
-            except DatabaseUnavailable:
-                _log.warning("disputes_wait_for_the_database")
+            except BashuError as error:
+                _log.warning("disputes_wait", reason=error.reason.value)
             await asyncio.sleep(EVERY_S)
 
     async def once(self) -> int:
@@ -63,7 +62,7 @@ class Forwarding:
             standing = await self._ask(dispute)
             await self._take(dispute, standing)
             again = ASK_AGAIN
-        except (PlatformFailureError, BashuError, TimeoutError) as failure:
+        except Exception as failure:  # noqa: BLE001 - one platform's program must not end the worker
             # The kind alone: what a platform sent, or an opener wrote, must not reach a log.
             _log.warning("dispute_not_forwarded", platform=dispute.platform_id, error=type(failure).__name__)
         await store.try_at(self._db, dispute.dispute_id, await self._disputes.now() + again)

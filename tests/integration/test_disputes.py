@@ -133,9 +133,10 @@ async def test_a_platform_with_an_interface_is_told_asked_again_and_its_check_ta
     assert steps == [("RECEIVED", "FORWARDED", "SYSTEM"), ("FORWARDED", "CHECKED", "PLATFORM")]
 
 
-async def test_a_platform_that_is_away_is_tried_again_later(rights):
+@pytest.mark.parametrize("failure", [PlatformFailureError(Failure.UNREACHABLE), KeyError("a bug"), TimeoutError()])
+async def test_a_platform_that_is_away_or_whose_program_is_wrong_is_tried_again_later(rights, failure):
     dispute, platform = await opened(rights), rights.adapters["chongqing"]
-    platform.failure = PlatformFailureError(Failure.UNREACHABLE)
+    platform.failure = failure
     assert await forward(rights) == 1
     assert await forward(rights) == 0
     platform.failure = None
