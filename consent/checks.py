@@ -1,7 +1,7 @@
 """May this question be asked? The admission checks, in their written order, each a small pure function.
 
-Checks 1-3 are the door's and the request id's (interceptors, ``gateway/repeats.py``). Check 11, policy limits, has its
-place in the order and no rule yet. Check 16, the durable QUERY_INTENT, is the guarded statement itself.
+Checks 1-3 are the door's and the request id's (interceptors, ``gateway/repeats.py``). Check 16, the durable
+QUERY_INTENT, is the guarded statement itself.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final
 
 from consent import budget
@@ -39,6 +40,8 @@ _MOST_DIGITS: Final = 10
 """Fewer than a telephone or identity number has, however it is broken up; a law's year, number and article fit."""
 SELF_CHECK: Final = "SELF_CHECK"
 """The one purpose of a subject's own query, and nobody else's."""
+FULL_AGE: Final = 18
+MINOR: Final = "MINOR"
 _NOT_YOURS: Final = "no such consent, or not given to this institution"
 
 
@@ -307,6 +310,23 @@ def _check_range(case: Case) -> Refusal | None:
     )
 
 
+def check_policy(case: Case) -> Refusal | None:
+    """11: what no consent allows: a query about a person under :data:`FULL_AGE` (R80, project policy, unverified)."""
+    if case.ask.subject.kind is not SubjectKind.PERSON or not _is_minor(case.ask.subject.identifier, case.today):
+        return None
+    # Not the age, which is the person's own.
+    message = "queries about persons under 18 are not served"
+    return Refusal(
+        reason=Reason.POLICY_LIMIT, message=message, field="subject", metadata={"policy_rule": MINOR}, turn=Turn.LENDER
+    )
+
+
+def _is_minor(citizen_id: str, today: date) -> bool:
+    """Tell whether digits 7 to 14 (GB 11643-1999) name a birth less than 18 years ago; one of 29 Feb ages on 1 Mar."""
+    born = citizen_id[6:14]
+    return f"{today.year - FULL_AGE:04}{today:%m%d}" < born
+
+
 def check_state(case: Case) -> Refusal | None:
     """12: the consent is ACTIVE on the primary, at the revision the caller knows of. EXHAUSTED is check 14's."""
     if case.consent is None:
@@ -406,7 +426,7 @@ CHECKS: Final = (
         decide=check_scope,
         reasons=frozenset({Reason.SCOPE_EXCEEDED, Reason.RANGE_EXCEEDED, Reason.MALFORMED}),
     ),
-    # 11, policy limits: the rule table comes with the consent services.
+    Check(number=11, name="policy", decide=check_policy, reasons=frozenset({Reason.POLICY_LIMIT})),
     Check(
         number=12,
         name="state",

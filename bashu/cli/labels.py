@@ -33,6 +33,7 @@ CHECK: Final = {
     "purpose": "用途",
     "scope": "数据范围",
     "state": "授权状态",
+    "policy": "规则限制",
     "holds": "暂停与冻结",
     "budget": "次数与频次",
     "evidence": "台账时效",

@@ -79,6 +79,15 @@ def a_persons_case(*, providers=None, ask=None, **changes):
     return a_case(artefact=artefact, ask=asked, **changes)
 
 
+def a_case_of_one_born(born, *, today=TODAY):
+    """A person's case on the day ``today``, whose citizen id names the birth ``born`` (``YYYYMMDD``)."""
+    case = a_persons_case()
+    ask = replace(case.ask, subject=replace(PERSON, identifier=f"110105{born}0021"))
+    noon = datetime.combine(today, datetime.min.time(), SHANGHAI) + timedelta(hours=12)
+    facts = replace(case.consent, nbf=noon - timedelta(days=1), exp=noon + timedelta(days=1))
+    return replace(case, ask=ask, commitment=case.artefact.subject.commitment, now=noon, consent=facts)
+
+
 def reason(case):
     decision = decide(case)
     assert (decision.refusal is None) is (decision.scope is not None)
@@ -96,7 +105,7 @@ def providers(*, separate=True, only=None):
 def test_a_case_with_nothing_wrong_passes_every_check_in_order():
     decision = decide(a_case())
     assert decision.trace == (
-        "4-role", "5-artefact", "6-requester", "7-subject", "8-platforms", "9-purpose", "10-scope", "12-state",
+        "4-role", "5-artefact", "6-requester", "7-subject", "8-platforms", "9-purpose", "10-scope", "11-policy", "12-state",
         "13-holds", "14-budget", "15-evidence",
     )  # fmt: skip
     assert decision.scope.items == tuple(sorted(GRANTED))
@@ -293,6 +302,7 @@ REFUSED = {
         10,
         Reason.RANGE_EXCEEDED,
     ),
+    "a person under 18": (lambda: a_case_of_one_born("20090302", today=date(2027, 3, 1)), 11, Reason.POLICY_LIMIT),
     "a revision not reached": (lambda: a_case(ask={"min_consent_revision": 2}), 12, Reason.REVISION_TOO_OLD),
     "revoked": (lambda: a_case(facts={"revoked_at": NOW}), 12, Reason.CONSENT_REVOKED),
     "held": (lambda: a_case(facts={"held_count": 1}), 12, Reason.CONSENT_HELD),
@@ -387,6 +397,30 @@ def test_look_back_reaches_exactly_as_far_as_granted():
     assert scope.look_to - scope.look_from == timedelta(days=730)
     assert not scope.narrowed
     assert decide(a_case()).scope.look_from == scope.look_from
+
+
+@pytest.mark.parametrize(
+    ("born", "today", "is_minor"),
+    [
+        ("20080301", date(2026, 2, 28), True),
+        ("20080301", date(2026, 3, 1), False),
+        # One born on a leap day is 18 on 1 March of a year without it.
+        ("20080229", date(2026, 2, 28), True),
+        ("20080229", date(2026, 3, 1), False),
+        ("20081231", date(2026, 12, 30), True),
+        ("20090101", date(2026, 12, 31), True),
+        ("19041231", date(2026, 1, 1), False),
+    ],
+)
+def test_full_age_is_reached_on_the_eighteenth_birthday_in_beijing(born, today, is_minor):
+    expected = Reason.POLICY_LIMIT if is_minor else None
+    assert reason(a_case_of_one_born(born, today=today)) is expected
+
+
+def test_a_minors_age_stands_in_no_refusal():
+    refusal = decide(a_case_of_one_born("20080301", today=date(2026, 2, 28))).refusal
+    assert dict(refusal.metadata) == {"policy_rule": "MINOR"}
+    assert "2008" not in repr(refusal)
 
 
 def test_thirty_seconds_old_evidence_is_fresh():

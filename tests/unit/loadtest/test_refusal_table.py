@@ -9,31 +9,21 @@ import pytest
 from core.errors import Reason
 from loadtest.refusal_cases import CASES, Case, Trail
 from loadtest.refusal_world import World
-from loadtest.refusals import ELSEWHERE, NOT_GIVEN, Outcome, _differences
+from loadtest.refusals import ELSEWHERE, Outcome, _differences
 
 ROOT = Path(__file__).resolve().parents[3]
-GIVERS = ("adapters", "consent", "database", "gateway", "ledger", "standards")
-MAPPING_OF_ALL = ROOT / "gateway" / "status.py"
 DIGEST = "ab" * 32
 
 
 def test_every_reason_of_the_contract_stands_in_exactly_one_place() -> None:
     requested = {case.reason for case in CASES}
-    assert requested | ELSEWHERE.keys() | NOT_GIVEN == set(Reason)
+    assert requested | ELSEWHERE.keys() == set(Reason)
     assert not requested & ELSEWHERE.keys()
-    assert not requested & NOT_GIVEN
-    assert not ELSEWHERE.keys() & NOT_GIVEN
 
 
 @pytest.mark.parametrize(("reason", "proof"), ELSEWHERE.items())
 def test_the_test_said_to_prove_a_reason_names_it(reason: Reason, proof: str) -> None:
     assert reason.value in (ROOT / proof).read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("reason", sorted(NOT_GIVEN))
-def test_nothing_gives_the_reasons_that_are_said_not_to_be_served(reason: Reason) -> None:
-    sources = (path for package in GIVERS for path in (ROOT / package).rglob("*.py") if path != MAPPING_OF_ALL)
-    assert [path for path in sources if f"Reason.{reason.value}" in path.read_text(encoding="utf-8")] == []
 
 
 async def prepare_nothing(_world: World) -> None:
