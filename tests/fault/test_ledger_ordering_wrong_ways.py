@@ -112,6 +112,13 @@ async def sealing(fresh_database):
     await db.close()
 
 
+@pytest.fixture
+async def reading(fresh_database):
+    db = await open_database(fresh_database.reader_dsn, max_size=1)
+    yield db
+    await db.close()
+
+
 async def race(writers, integrator):
     """Run the race and return the names of the entries in the order the integrator gave them."""
     slow, release, revocation = entry("slow"), entry("release"), entry("revocation")
@@ -147,7 +154,7 @@ async def test_taking_from_the_queue_loses_nothing_and_keeps_the_order(writers, 
     assert order.index("release") < order.index("revocation")
 
 
-async def test_many_writers_and_two_sealers_keep_every_consents_order(writers, sealing, tmp_path):
+async def test_many_writers_and_two_sealers_keep_every_consents_order(writers, sealing, reading, tmp_path):
     right = [TakeFromTheQueue(sealing, tmp_path) for _ in range(2)]
     written = {}
     done = asyncio.Event()
@@ -178,7 +185,7 @@ async def test_many_writers_and_two_sealers_keep_every_consents_order(writers, s
     assert len(order) == 200
     for consent in range(1, 5):
         assert [n for c, n in order if c == consent] == list(range(1, 51))
-    assert [f.line() async for f in fsck(sealing, key=parse_vkey(SIGNER.vkey))] == []
+    assert [f.line() async for f in fsck(reading, key=parse_vkey(SIGNER.vkey))] == []
 
 
 GUARDED = """
