@@ -21,6 +21,7 @@ from core.errors import BashuError
 from core.lifetime import follow_parent
 from gateway.adapter_cli import adapter_app
 from gateway.logs import configure_logs
+from gateway.report_cli import Span
 from gateway.settings import Settings, SettingsError, load_settings, read_secret
 
 REFUSED: Final = 1
@@ -159,6 +160,27 @@ def check_config(settings: SettingsFile) -> None:
         replaced = Tables(override=loaded.standard.tables).replaced()
         typer.echo(f"ok: profile {loaded.profile}, {len(loaded.platforms)} platforms, origin {loaded.ledger.origin}")
         typer.echo(f"码表 tables: {len(replaced)} replaced{''.join(f' {name}.csv' for name in replaced)}")
+
+
+@app.command(epilog=EXIT_CODES)
+def report(
+    span: Annotated[Span, typer.Argument(help="年报或月报 annual or monthly")],
+    period: Annotated[str, typer.Argument(help="YYYY 或 or YYYY-MM, 北京时间 Beijing time")],
+    settings: SettingsFile,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="一个 JSON 对象 One JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV 表格 A CSV table.")] = False,
+) -> None:
+    """业务报告，仅由日志统计. Queries, refusals, disputes, holds, suspensions, from the log alone."""
+    from gateway import report_cli
+
+    with _spoken_errors():
+        since, before = report_cli.period_of(span, period)
+        rows = _run(report_cli.read_report(load_settings(settings), since, before))
+    if as_csv:
+        report_cli.write_csv(rows)
+    else:
+        typer.echo((report_cli.as_json if as_json else report_cli.as_text)(rows, since, before))
 
 
 @app.command(epilog=FSCK_EXIT_CODES)

@@ -1,0 +1,1 @@
+"""What supervisors are told each month and year, counted from the ledger alone."""
