@@ -21,7 +21,7 @@ from loadtest.questions import Wire, question
 from loadtest.stack import Stack
 
 # Of its own: own reports are counted by the year.
-SUBJECT = "91510107XXTT00026H"
+SUBJECT = "91510107XXTT001658"
 STRANGER = "91510107XXTT00122T"
 ERASED = "91510104XXTT90025Q"
 
