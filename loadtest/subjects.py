@@ -26,10 +26,12 @@ from bashu.v1 import common_pb2, credit_pb2, report_pb2
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
 from loadtest.stack import Stack, dev_stack
+from standards.catalogue import load_standard
 
 EXPECTED: Final = Path(__file__).parents[1] / "tests" / "fixed_subjects.toml"
 PURPOSE: Final = "PRE_LOAN_REVIEW"
 DEADLINE_S: Final = 15.0
+EVALUATION_DEADLINE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Step:
     repeat: bool
     deadline_s: float
     expected: Mapping[str, Any]
+    evaluation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ def _steps(subjects: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
                 repeat=expected.get("repeat", False),
                 deadline_s=subject.get("deadline_s", DEADLINE_S),
                 expected=expected,
+                evaluation=subject.get("evaluation", "") if number == 1 else "",
             )
 
 
@@ -95,8 +99,41 @@ async def _query_all(stack: Stack, steps: Sequence[Step]) -> list[tuple[Step, li
             except BashuCallError as error:
                 results.append((step, [Difference(what="answer", expected="a report", got=str(error))]))
                 continue
-            results.append((step, list(_differences(step.expected, answer.report))))
+            differences = list(_differences(step.expected, answer.report))
+            if step.evaluation:
+                differences += await _evaluation_differences(bank, authority, step)
+            results.append((step, differences))
     return results
+
+
+async def _evaluation_differences(bank: Bashu, authority: SigningAuthority, step: Step) -> list[Difference]:
+    """Evaluate the subject under a consent of its own for all that the card asks, and compare the one line of it."""
+    card = load_standard().card
+    items = sorted({item for rule in card.indicators for item in rule.items}.union(card.hard_stop_items))
+    grant = Grant(institution="bank-cq", identifier=step.code, items=items, display=step.name, max_uses=1)
+    await bank.register_consent(authority.sign(grant))
+    request = credit_pb2.QueryCreditRequest(
+        request_id=new_request_id(),
+        consent_id=str(grant.consent_id),
+        purpose=PURPOSE,
+        application_reference="SUBJECTS-1",
+        include_evaluation=True,
+    )
+    request.subject.enterprise.unified_social_credit_code = step.code
+    request.subject.enterprise.name = step.name
+    try:
+        evaluation = (await bank.evaluate_credit(request, deadline_s=EVALUATION_DEADLINE_S)).evaluation
+    except BashuCallError as error:
+        return [Difference(what="evaluation", expected=step.evaluation, got=str(error))]
+    got = evaluation_line(evaluation)
+    return [] if got == step.evaluation else [Difference(what="evaluation", expected=step.evaluation, got=got)]
+
+
+def evaluation_line(evaluation: report_pb2.Evaluation) -> str:
+    """Return grade, score (- without), coverage, why there is no grade (- with one) and the reasons' codes."""
+    score = str(evaluation.score) if evaluation.HasField("score") else "-"
+    codes = [reason.code for reason in evaluation.reasons]
+    return " ".join((evaluation.grade, score, evaluation.coverage, evaluation.no_grade_reason or "-", *codes))
 
 
 async def _consented_request(bank: Bashu, authority: SigningAuthority, step: Step) -> credit_pb2.QueryCreditRequest:
