@@ -6,11 +6,12 @@ says otherwise. Each platform's package turns these values into its own words, u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 PLANTED_ID_NO: Final = "50010519XXXXXX0000"
 """Identity number that nobody has; sent where the page plants personal data that an adapter must drop."""
@@ -363,6 +364,9 @@ class Behaviour:
     is_revoked_after_first_module: bool = False
 
 
+Entry: TypeAlias = Mapping[str, str | int | bool | date | Decimal]
+"""One row of a plain list by neutral names; a member that is absent is unknown."""
+
 NORMAL: Final = Behaviour()
 
 
@@ -401,6 +405,8 @@ class PlatformFile:
     guarantees: tuple[Guarantee, ...] = ()
     public_grade: PublicGrade | None = None
     score: Score | None = None
+    listed: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    """Rows of the plain lists, newest first, by data item; members as sandbox/listed.py names them."""
 
 
 def wan(text: str) -> int:

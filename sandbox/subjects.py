@@ -29,6 +29,7 @@ from sandbox.facts import (
     wan,
     yuan,
 )
+from sandbox.listed import strong_firm
 from sandbox.personal_data import indiscreet_chongqing, indiscreet_sichuan
 from sandbox.ring import RING_A, RING_B, RING_C, RING_NAMES, ring_chongqing, ring_sichuan
 from sandbox.subject_files import JINJIANG, dishonest, hairdresser, in_arrears, repaired, snack_bar
@@ -52,10 +53,12 @@ class FixedSubject:
 
 def _first_chongqing(code: str, name: str, at: Moment) -> PlatformFile:
     registration = replace(chongqing_registration(), business_reg_no="500105000000018")
+    file = chongqing_file(code, name, at)
     return replace(
-        chongqing_file(code, name, at),
+        file,
         registration=registration,
         guarantees=(_first_guarantee(Direction.RECEIVED),),
+        listed=strong_firm(file),
     )
 
 
@@ -86,7 +89,8 @@ def _first_sichuan(code: str, name: str, at: Moment) -> PlatformFile:
 
 
 def _second(code: str, name: str, at: Moment) -> PlatformFile:
-    return replace(sichuan_file(code, name, at), guarantees=(_first_guarantee(Direction.GIVEN),))
+    file = sichuan_file(code, name, at)
+    return replace(file, guarantees=(_first_guarantee(Direction.GIVEN),), listed=strong_firm(file))
 
 
 def _first_guarantee(direction: Direction) -> Guarantee:

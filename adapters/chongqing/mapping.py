@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from adapters.chongqing import shapes
 from adapters.chongqing.codec import cells
+from adapters.chongqing.lists import CHOICES, LISTINGS, Listing
 from adapters.chongqing.reading import day, fill, integer, old_flag, text, wan
 from adapters.chongqing.result import WRONG_SUBJECT, Result
 from adapters.chongqing.shapes import Shape
@@ -96,10 +97,19 @@ def not_asked(result: Result, kinds: frozenset[str]) -> int:
         if not kinds & shapes.GROUP_KINDS[name]:
             excess += 1
             continue
+        if name in CHOICES:
+            excess += _rows_not_asked(result, name, kinds)
         shared = shapes.SHARED_TAGS.get(name, {})
         found = {child.tag for row in result.groups[name].rows for child in row}
         excess += sum(1 for tag, kind in shared.items() if tag in found and kind not in kinds)
     return excess + sum(1 for tag, kind in shapes.SINGLE_TAGS.items() if result.tags.get(tag) and kind not in kinds)
+
+
+def _rows_not_asked(result: Result, group: str, kinds: frozenset[str]) -> int:
+    asked = {
+        listing.choice for item, listing in LISTINGS.items() if listing.group == group and shapes.KINDS[item] in kinds
+    }
+    return sum(1 for row in result.groups[group].rows if row.findtext("LB") not in asked)
 
 
 def _outcome(item: str, result: Result, standard: Standard) -> Outcome:
@@ -323,6 +333,29 @@ def _mandatory(row: Mapping[str, str], tag: str, path: str) -> str:
     return value
 
 
+def _listed(listing: Listing) -> Callable[[Reading], Records]:
+    def read(reading: Reading) -> Records:
+        records = []
+        for row, path in reading.rows(listing.group):
+            if listing.choice is not None:
+                choice = _mandatory(row, "LB", path)
+                if choice not in CHOICES[listing.group]:
+                    raise MalformedValueError(f"{path}/LB", "a known kind of row")
+                if choice != listing.choice:
+                    continue
+            body = listing.message()
+            if listing.owner is not None:
+                setattr(body, listing.owner, reading.result.subject)
+            marks = set(reading.fill(body, listing.shape, row, path))
+            repaired = row.get("XFRQ", "")
+            if repaired and day(repaired, f"{path}/XFRQ") is not None:
+                marks.add(Mark.REPAIRED)
+            records.append(record_of(body, marks=marks))
+        return records, listing.group
+
+    return read
+
+
 READERS: Final[Mapping[str, Callable[[Reading], Records]]] = {
     "enterprise_registration": _registration,
     "shareholder_and_capital": _shareholders,
@@ -338,4 +371,5 @@ READERS: Final[Mapping[str, Callable[[Reading], Records]]] = {
     "financing_guarantee": _guarantees,
     "public_credit_evaluation": _public_credit,
     "platform_score": _platform_score,
+    **{item: _listed(listing) for item, listing in LISTINGS.items()},
 }

@@ -21,6 +21,8 @@ MAX_PAGES: Final = 40
 WRONG_SUBJECT: Final = "WRONG_SUBJECT"
 LISTS: Final[Mapping[str, str]] = {
     "GDXX": "GD", "ZYRY": "RY", "KPXX": "KP", "SHJF": "JF", "XZCF": "CF", "ZXMC": "ZX", "SXMX": "SX", "DBXX": "DB",
+    "BGXX": "BG", "JYYC": "YC", "YZSX": "YZ", "ZDSS": "ZS", "SJAJ": "AJ", "PCCZ": "PC", "CWBB": "BB", "ZJLXX": "ZJ",
+    "RZXX": "RZ", "SDQXX": "SD", "ZSCQ": "CQ", "RYZZ": "RZ",
 }  # fmt: skip
 """Groups of rows, and the tag of a row."""
 SINGLES: Final = frozenset({"JBXX", "NSXX", "SBXX", "SFXX"})

@@ -37,9 +37,27 @@ KINDS: Final[Mapping[str, str]] = {
     "financing_guarantee": "DBXX",
     "public_credit_evaluation": "GGXY",
     "platform_score": "PTPF",
+    "registration_change": "BGXX",
+    "abnormal_operation_list": "JYYC",
+    "serious_dishonest_list": "YZSX",
+    "major_tax_violation": "ZDSS",
+    "court_judgment": "SJAJ",
+    "bankruptcy": "PCCZ",
+    "financial_statement": "CWBB",
+    "cash_flow_monthly": "ZJLX",
+    "bank_credit_summary": "RZXX",
+    "water_usage": "YSXX",
+    "electricity_usage": "YDXX",
+    "gas_usage": "YQXX",
+    "intellectual_property": "ZSCQ",
+    "specialised_sme": "ZJTX",
+    "honours_and_awards": "RYBZ",
 }
 """Data item and kind (模块)."""
-PUBLIC_KINDS: Final = frozenset({"JBXX", "GDXX", "ZYRY", "XZCF", "BZXR", "SXXX"})
+PUBLIC_KINDS: Final = frozenset({
+    "JBXX", "GDXX", "ZYRY", "XZCF", "BZXR", "SXXX", "BGXX", "JYYC", "YZSX", "ZDSS", "SJAJ", "PCCZ",
+    "ZSCQ", "ZJTX", "RYBZ",
+})  # fmt: skip
 """Kinds that need no authorisation (column P)."""
 GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "JBXX": frozenset({"JBXX"}),
@@ -54,6 +72,18 @@ GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "ZXMC": frozenset({"BZXR"}),
     "SXMX": frozenset({"SXXX"}),
     "DBXX": frozenset({"DBXX"}),
+    "BGXX": frozenset({"BGXX"}),
+    "JYYC": frozenset({"JYYC"}),
+    "YZSX": frozenset({"YZSX"}),
+    "ZDSS": frozenset({"ZDSS"}),
+    "SJAJ": frozenset({"SJAJ"}),
+    "PCCZ": frozenset({"PCCZ"}),
+    "CWBB": frozenset({"CWBB"}),
+    "ZJLXX": frozenset({"ZJLX"}),
+    "RZXX": frozenset({"RZXX"}),
+    "SDQXX": frozenset({"YSXX", "YDXX", "YQXX"}),
+    "ZSCQ": frozenset({"ZSCQ"}),
+    "RYZZ": frozenset({"ZJTX", "RYBZ"}),
 }
 """Groups, and the kinds that bring them."""
 SHARED_TAGS: Final[Mapping[str, Mapping[str, str]]] = {

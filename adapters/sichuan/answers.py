@@ -11,7 +11,7 @@ from typing import Any
 from adapters.kit.answering import Outcome, failed, refused
 from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.sichuan import messages as sc
-from adapters.sichuan.modules import ACTUAL_CONTROLLER, Module
+from adapters.sichuan.modules import ACTUAL_CONTROLLER, Mapper, Module
 from adapters.sichuan.reading import Reading
 from adapters.sichuan.registers import with_controller
 from bashu.v1.report_pb2 import CreditRecord
@@ -56,21 +56,22 @@ def outcomes_of(
     for module in modules:
         if module.name == ACTUAL_CONTROLLER:
             continue
-        reading = Reading(module=module.name, subject=subject, name=collected.name, standard=standard)
-        outcomes[module.item] = _outcome(collected, module, reading)
+        for item, mapper in module.items.items():
+            reading = Reading(module=module.name, subject=subject, name=collected.name, standard=standard)
+            outcomes[item] = _outcome(collected, module, mapper, reading)
     if collected.excess and outcomes:
         first = min(outcomes)
         outcomes[first] = replace(outcomes[first], notes=(*outcomes[first].notes, f"NOT_ASKED {collected.excess}"))
     return outcomes
 
 
-def _outcome(collected: Collected, module: Module, reading: Reading) -> Outcome:
+def _outcome(collected: Collected, module: Module, mapper: Mapper, reading: Reading) -> Outcome:
     answered = collected.modules[module.name]
     if answered.failure is not None:
         return failed(answered.failure)
     notes: tuple[str, ...] = ()
     try:
-        records = module.map(reading, answered.rows) if answered.rows else []
+        records = mapper(reading, answered.rows) if answered.rows else []
         if module.item == "shareholder_and_capital":
             notes = _controlled(collected, reading, records)
         as_of = _as_of(module, answered)

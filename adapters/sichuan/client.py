@@ -84,7 +84,7 @@ class SichuanAdapter:
     async def _ask(self, permit: Permit, items: frozenset[str], deadline: float) -> Mapping[str, Outcome]:
         is_authorised = permit.artefact is not None
         modules = tuple(module for module in modules_of(items) if is_authorised or module.is_public)
-        askable = frozenset(module.item for module in modules)
+        askable = items & {item for module in modules for item in module.items}
         unasked = {item: refused(Failure.DENIED, "NO_ARTEFACT") for item in items - askable}
         if not modules:
             return unasked
@@ -101,7 +101,7 @@ class SichuanAdapter:
         except PlatformFailureError as failure:
             return unasked | dict.fromkeys(askable, failed(failure))
         found = outcomes_of(collected, modules, subject=query.subject, standard=self._standard)
-        return unasked | {item: with_privacy(outcome) for item, outcome in found.items()}
+        return unasked | {item: with_privacy(outcome) for item, outcome in found.items() if item in askable}
 
     async def _collected(self, permit: Permit, query: Query, modules: Sequence[Module]) -> Collected:
         """Ask for a report, once more for what the platform advises to ask again, and for further pages."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -12,13 +12,15 @@ import msgspec
 from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.sichuan import conduct, figures, registers
 from adapters.sichuan import messages as sc
+from adapters.sichuan.listings import LISTINGS, PUBLIC, row_type
 from adapters.sichuan.reading import Reading
 from bashu.v1.report_pb2 import CreditRecord
 
 ACTUAL_CONTROLLER: Final = "ent-ba/actual-controller"
 INSURANCE: Final = "ent-operate/social-insurance"
 INVOICES: Final = "taxinfo/saleinvoice"
-MONTHLY: Final = frozenset({INSURANCE, INVOICES})
+CASH_FLOW: Final = "finance/cash-flow"
+MONTHLY: Final = frozenset({INSURANCE, INVOICES, CASH_FLOW})
 """Modules that take ``months``."""
 PUNISHMENTS: Final = "ent-operate/administrative-punishments"
 DISHONESTY: Final = "justices/discredit-enforcements"
@@ -51,6 +53,12 @@ class Module:
     decoder: msgspec.json.Decoder[Any]
     map: Mapper
     is_public: bool = False
+    others: Mapping[str, Mapper] = field(default_factory=dict)
+
+    @property
+    def items(self) -> Mapping[str, Mapper]:
+        """Every item that the module brings, and how each is mapped."""
+        return {self.item: self.map, **self.others}
 
     def page(self, data: bytes) -> Page:
         """Decode a payload. Raises PlatformFailureError (MALFORMED) with the member's place."""
@@ -89,16 +97,34 @@ _TABLE: Final[Sequence[tuple[str, str, Any, Mapper, str, str]]] = (
     ("credit/public-evaluation", "public_credit_evaluation", sc.PublicEvaluation, figures.public_evaluation, CODE, ""),
     ("customized/score", "platform_score", sc.Score, figures.platform_score, CODE, ""),
 )  # fmt: skip
+
+
+def _paged(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    paged: Any = sc.Paged
+    return msgspec.json.Decoder(paged[row])
+
+
 MODULES: Final[Mapping[str, Module]] = {
     name: Module(name=name, item=item, key=key, decoder=msgspec.json.Decoder(shape), map=mapper, is_public=mark == "P")
     for name, item, shape, mapper, key, mark in _TABLE
+} | {
+    name: Module(
+        name=name,
+        item=first.item,
+        key=NAME if name.startswith("justices/") else TAXPAYER if name.startswith("taxinfo/") else CODE,
+        decoder=_paged(row_type("Row", (first, *others))),
+        map=first.map,
+        is_public=name in PUBLIC,
+        others={other.item: other.map for other in others},
+    )
+    for name, (first, *others) in LISTINGS.items()
 }
-ITEMS: Final = frozenset(module.item for module in MODULES.values())
+ITEMS: Final = frozenset(item for module in MODULES.values() for item in module.items)
 
 
 def modules_of(items: frozenset[str]) -> tuple[Module, ...]:
     """Return the modules that bring these items, in the order of the page."""
-    return tuple(module for module in MODULES.values() if module.item in items)
+    return tuple(module for module in MODULES.values() if not items.isdisjoint(module.items))
 
 
 def _place(error: str) -> str:

@@ -77,9 +77,27 @@ class Kind(StrEnum):
     DBXX = "DBXX"
     GGXY = "GGXY"
     PTPF = "PTPF"
+    BGXX = "BGXX"
+    JYYC = "JYYC"
+    YZSX = "YZSX"
+    ZDSS = "ZDSS"
+    SJAJ = "SJAJ"
+    PCCZ = "PCCZ"
+    CWBB = "CWBB"
+    ZJLX = "ZJLX"
+    RZXX = "RZXX"
+    YSXX = "YSXX"
+    YDXX = "YDXX"
+    YQXX = "YQXX"
+    ZSCQ = "ZSCQ"
+    ZJTX = "ZJTX"
+    RYBZ = "RYBZ"
 
 
-PUBLIC_KINDS: Final = frozenset({Kind.JBXX, Kind.GDXX, Kind.ZYRY, Kind.XZCF, Kind.BZXR, Kind.SXXX})
+PUBLIC_KINDS: Final = frozenset(
+    {Kind.JBXX, Kind.GDXX, Kind.ZYRY, Kind.XZCF, Kind.BZXR, Kind.SXXX}
+    | {Kind.BGXX, Kind.JYYC, Kind.YZSX, Kind.ZDSS, Kind.SJAJ, Kind.PCCZ, Kind.ZSCQ, Kind.ZJTX, Kind.RYBZ}
+)
 """Marked P in section 7: asked for without an authorisation under ``BGLX`` 1."""
 
 PURPOSES: Final = frozenset(f"0{number}" for number in range(1, 10))

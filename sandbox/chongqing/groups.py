@@ -14,6 +14,7 @@ from typing import Final
 
 from sandbox.chongqing import rows, values
 from sandbox.chongqing.codes import Kind
+from sandbox.chongqing.listed import rows_by_group
 from sandbox.chongqing.writer import nest, tag, tags
 from sandbox.facts import PlatformFile, Registration
 
@@ -135,6 +136,11 @@ def _guarantees(file: PlatformFile, kinds: AbstractSet[Kind]) -> Iterable[Group]
         yield from _listed("DBXX", file.as_of.guarantees, map(rows.guarantee, file.guarantees))
 
 
+def _plain_lists(file: PlatformFile, kinds: AbstractSet[Kind]) -> Iterable[Group]:
+    for name, as_of, written in rows_by_group(file, kinds):
+        yield from _listed(name, as_of, written)
+
+
 def _grades(file: PlatformFile, kinds: AbstractSet[Kind]) -> Iterable[Group]:
     if Kind.GGXY in kinds and file.public_grade is not None:
         yield Single(text=tag("GGXYPJ", values.PUBLIC_GRADE_CODES[file.public_grade.grade]))
@@ -158,5 +164,6 @@ _BUILDERS: Final[tuple[Callable[[PlatformFile, AbstractSet[Kind]], Iterable[Grou
     _penalties,
     _courts,
     _guarantees,
+    _plain_lists,
     _grades,
 )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sandbox.facts import AsOf, PlatformFile
-from sandbox.sichuan import rows
+from sandbox.sichuan import listed, rows
 from sandbox.sichuan.envelope import DataStatus
 from sandbox.sichuan.rows import Row
 
@@ -112,6 +112,21 @@ def _score(days: AsOf) -> date:
     return days.score
 
 
+_LISTED: Final = (
+    ("ent-ba/changes", _registration, SubjectKey.CODE, True),
+    ("ent-ba/abnormal", _registration, SubjectKey.CODE, True),
+    ("ent-operate/serious-dishonest", _penalties, SubjectKey.CODE, True),
+    ("ent-operate/utilities", _invoices, SubjectKey.CODE, False),
+    ("ent-operate/finances", _tax, SubjectKey.CODE, False),
+    ("ent-operate/ip", _penalties, SubjectKey.CODE, True),
+    ("ent-operate/qualifications", _penalties, SubjectKey.CODE, True),
+    ("justices/cases", _judicial, SubjectKey.NAME, True),
+    ("justices/bankruptcy", _judicial, SubjectKey.NAME, True),
+    ("taxinfo/major-violations", _tax, SubjectKey.TAXPAYER, True),
+    ("finance/credit-summary", _invoices, SubjectKey.CODE, False),
+    ("finance/cash-flow", _invoices, SubjectKey.CODE, False),
+)
+
 _ALL: Final = (
     _module("ent-ba/basicinfo", Shape.OBJECT, _registration, rows.basicinfo, is_public=True),
     _module(
@@ -189,6 +204,18 @@ _ALL: Final = (
         _tax,
         lambda file: [rows.declaration(row) for row in file.declarations],
         key=SubjectKey.TAXPAYER,
+    ),
+    *(
+        _module(
+            name,
+            Shape.PAGED,
+            as_of,
+            listed.rows_of(name),
+            key=key,
+            is_public=is_public,
+            is_monthly=name == "finance/cash-flow",
+        )
+        for name, as_of, key, is_public in _LISTED
     ),
     _module("credit/public-evaluation", Shape.OBJECT, _score, rows.public_evaluation),
     _module("customized/score", Shape.OBJECT, _score, rows.score),

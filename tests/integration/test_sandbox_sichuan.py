@@ -290,7 +290,7 @@ async def test_pages_are_clamped_to_twenty_and_months_to_what_is_held(sichuan):
 
 
 async def test_unknown_and_reserved_modules_are_not_served(sichuan):
-    assert (await sichuan.module("ent-ba/changes"))[:2] == (404, "unknown module: ent-ba/changes")
+    assert (await sichuan.module("ent-operate/housing-fund"))[:2] == (404, "unknown module: ent-operate/housing-fund")
     async with sichuan.http.get(f"{sichuan.url}/v2/reconciliation/2026-11-22", headers=sichuan.headers()) as answer:
         assert (answer.status, answer.content_type) == (404, "text/plain")
 
@@ -345,12 +345,15 @@ async def test_a_report_answers_every_module_in_the_order_sent(sichuan):
 
 async def test_trouble_with_the_authorisation_stands_in_each_module(sichuan):
     auth = await sichuan.authorised()
-    modules = ["ent-ba/basicinfo", "credit/public-evaluation", "ent-ba/changes"]
+    modules = ["ent-ba/basicinfo", "credit/public-evaluation", "ent-operate/housing-fund"]
     status, content, _ = await sichuan.report(modules, authorizationId=auth)
     assert status == "STATUS_PARTIAL"
     assert content["modules"]["ent-ba/basicinfo"]["status"] == 200
     assert content["modules"]["credit/public-evaluation"] == {"status": 403, "message": "authorization scope exceeded"}
-    assert content["modules"]["ent-ba/changes"] == {"status": 404, "message": "unknown module: ent-ba/changes"}
+    assert content["modules"]["ent-operate/housing-fund"] == {
+        "status": 404,
+        "message": "unknown module: ent-operate/housing-fund",
+    }
     _, content, _ = await sichuan.report(["ent-ba/basicinfo", "customized/score"])
     assert [part["status"] for part in content["modules"].values()] == [200, 403]
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from core.clock import SHANGHAI
 from sandbox.books import Books
 from sandbox.chongqing.authorisations import AuthorisationBook
+from sandbox.chongqing.codes import PUBLIC_KINDS
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
 from sandbox.chongqing.platform import CONTENT_TYPE, Platform, Silence
@@ -376,7 +377,7 @@ def test_a_kind_beyond_the_authorisation_or_not_public_without_one_is_2004(bench
 def test_blank_kinds_mean_all_that_may_be_had_and_blank_senders_the_caller(bench: Bench) -> None:
     assert code(bench.submit(lsh="Q1", CXMK="", CXJG="", CXBH="")) == "0000"
     mark = bench.books.chongqing.enquiries[0]
-    assert set(mark.kinds) == {"JBXX", "GDXX", "ZYRY", "XZCF", "BZXR", "SXXX"}
+    assert set(mark.kinds) == set(PUBLIC_KINDS)
     assert (mark.institution, mark.key, mark.evidence) == (JGDM, "Q1", "ab" * 32)
     assert code(bench.submit(lsh="Q2", CXMK="", **with_authorisation(bench.authorised()))) == "0000"
     assert set(bench.books.chongqing.enquiries[-1].kinds) == {"JBXX", "NSXY"}

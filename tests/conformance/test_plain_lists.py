@@ -1,0 +1,171 @@
+"""Plain lists of both platforms: the strong firm's facts, sent in each one's own words, become the same records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from adapters.chongqing import lists, mapping, shapes
+from adapters.chongqing.codec import DECLARATION, decode
+from adapters.chongqing.result import page_of, put_together
+from adapters.kit.answering import Outcome
+from adapters.kit.failures import Failure
+from adapters.sichuan import listings
+from adapters.sichuan.answers import Answered, Collected, outcomes_of
+from adapters.sichuan.modules import MODULES
+from sandbox.baseline import Moment, empty_file
+from sandbox.chongqing.codes import Kind
+from sandbox.chongqing.groups import groups
+from sandbox.chongqing.paging import page_count, page_text
+from sandbox.facts import PlatformFile, PlatformId
+from sandbox.listed import strong_firm
+from sandbox.sichuan.modules import MODULES as SERVED
+from sandbox.sichuan.modules import Window, payload
+from standards.answer import body_of
+from standards.catalogue import load_standard
+
+CODE, NAME = "91500105XXTT00018M", "重庆示例一号机电有限公司"
+DAY = date(2026, 11, 23)
+AT = Moment(day=DAY, first_day=DAY)
+PERSON = "50010519XXXXXX0000"
+STANDARD = load_standard()
+PUBLIC_LISTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "abnormal_operation_list": ({"listed": DAY, "reason": "UNREACHABLE", "removed": DAY},),
+    "serious_dishonest_list": (
+        {
+            "party": NAME, "list": "示例名单", "basis": "示例依据", "authority": "示例部门", "listed": DAY,
+            "severity": "serious", "id_no": PERSON,
+        },
+    ),
+    "major_tax_violation": (
+        {
+            "number": "示例1号", "nature": "虚开发票", "fen": 123_000_000, "authority": "示例税务局", "published": DAY,
+            "severity": "serious", "id_no": PERSON,
+        },
+    ),
+    "court_judgment": (
+        {
+            "number": "示例2号", "court": "示例法院", "cause": "买卖合同纠纷", "role": "DEFENDANT", "fen": 5_000_000,
+            "filed": DAY, "id_no": PERSON, "other_person": "郑样本甲",
+        },
+    ),
+    "bankruptcy": (
+        {"number": "示例3号", "procedure": "REORGANISATION", "stage": "ACCEPTED", "court": "示例法院", "accepted": DAY},
+    ),
+    "honours_and_awards": ({"title": "示例奖", "level": "PROVINCIAL", "unit": "示例单位", "day": DAY},),
+    "registration_change": ({"day": DAY, "what": "LEGAL_REPRESENTATIVE", "before": f"证号{PERSON}", "after": PERSON},),
+}  # fmt: skip
+DROPPED = {"serious_dishonest_list": 1, "major_tax_violation": 1, "court_judgment": 2, "registration_change": 2}
+EXPECTED = {
+    "financial_statement": {"net_assets": "13000000.00", "revenue": "11864000.00", "statement_kind": "ANNUAL"},
+    "cash_flow_monthly": {"inflow_amount": "210000.00", "net_inflow": "25000.00", "month": "2026-10"},
+    "bank_credit_summary": {
+        "lender_count_with_balance": 2, "balance_total": "400000.00", "worst_overdue_days_24m": 0,
+        "first_credit_month": "2019-01",
+    },
+    "water_usage": {"usage_quantity": "210", "status": "1", "amount_paid": "12000.00"},
+    "electricity_usage": {"usage_quantity": "18500", "period": "2026-10"},
+    "intellectual_property": {"ip_kind": "INVENTION", "granted_on": "2022-09-06", "pledged": False},
+    "specialised_sme": {"sme_level": "SPECIALISED_SME", "recognised_on": "2024-06-20"},
+    "abnormal_operation_list": {"reason": "UNREACHABLE", "removed_on": "2026-11-23"},
+    "serious_dishonest_list": {"severity": "serious", "list_name": "示例名单"},
+    "major_tax_violation": {"amount": "1230000.00", "published_on": "2026-11-23"},
+    "court_judgment": {"role": "DEFENDANT", "amount": "50000.00", "filed_on": "2026-11-23"},
+    "bankruptcy": {"procedure_kind": "REORGANISATION", "stage": "ACCEPTED"},
+    "honours_and_awards": {"honour_level": "PROVINCIAL", "awarded_on": "2026-11-23"},
+    "registration_change": {"change_kind": "LEGAL_REPRESENTATIVE", "changed_on": "2026-11-23"},
+}  # fmt: skip
+
+
+def held(platform: PlatformId) -> PlatformFile:
+    file = empty_file(platform, CODE, NAME, AT)
+    return replace(file, listed={**strong_firm(file), **PUBLIC_LISTS})
+
+
+def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -> Mapping[str, Outcome]:
+    found = groups(file, kinds)
+    pages = page_count(found)
+    read = []
+    for page in range(1, pages + 1):
+        body = (
+            f"<RWH>RW1</RWH><TYSHXYDM>{CODE}</TYSHXYDM><QYMC>{NAME}</QYMC><SJSJ>20261122</SJSJ>"
+            f"<DQYS>{page}</DQYS><ZYS>{pages}</ZYS>{page_text(found, page)}"
+        )
+        raw = (
+            DECLARATION
+            + f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>".encode("gb18030")
+        )
+        read.append(page_of(decode(raw), raw, job="RW1", subject=CODE, wanted=page))
+    return mapping.map_items(put_together(read), lists.LISTINGS, STANDARD)
+
+
+def of_sichuan(file: PlatformFile) -> Mapping[str, Outcome]:
+    answered = {}
+    for name in listings.LISTINGS:
+        rows: list[Any] = []
+        page = 1
+        while True:
+            answer = payload(SERVED[name], file, Window(months=24, page=page))
+            if not answer.content:
+                break
+            read = MODULES[name].page(json.dumps(answer.content, default=str, ensure_ascii=False).encode())
+            rows.extend(read.rows)
+            if len(rows) >= (read.total or 0):
+                break
+            page += 1
+        answered[name] = Answered(rows=rows, as_of="2026-11-22")
+    modules = [MODULES[name] for name in listings.LISTINGS]
+    return outcomes_of(Collected(name=NAME, modules=answered), modules, subject=CODE, standard=STANDARD)
+
+
+@pytest.mark.parametrize("item", sorted(EXPECTED))
+def test_both_platforms_tell_the_same_facts_in_their_own_words(item: str) -> None:
+    for outcome in (of_chongqing(held(PlatformId.CHONGQING))[item], of_sichuan(held(PlatformId.SICHUAN))[item]):
+        assert outcome.failure is None, outcome.notes
+        bodies = [body_of(record) for record in outcome.records]
+        assert {name: getattr(bodies[0], name) for name in EXPECTED[item]} == EXPECTED[item]
+        assert not any(list(record.marks) for record in outcome.records)
+        assert outcome.dropped_class3 == DROPPED.get(item, 0)
+        assert PERSON not in "".join(str(body) for body in bodies)
+
+
+def test_the_same_firm_gives_the_same_records_from_either_platform() -> None:
+    chongqing, sichuan = of_chongqing(held(PlatformId.CHONGQING)), of_sichuan(held(PlatformId.SICHUAN))
+    assert set(chongqing) == set(sichuan) == set(lists.LISTINGS)
+    for item in chongqing:
+        left, right = ([body_of(record) for record in found[item].records] for found in (chongqing, sichuan))
+        assert left == right, item
+
+
+def test_rows_of_another_kind_in_a_shared_group_are_over_disclosure() -> None:
+    file = held(PlatformId.CHONGQING)
+    raw = page_text(groups(file, frozenset({Kind.YSXX, Kind.YDXX})), 1)
+    assert "<LB>1</LB>" in raw
+    asked = page_text(groups(file, frozenset({Kind.YSXX})), 1)
+    assert "<LB>2</LB>" not in asked
+    body = (
+        f"<RWH>RW1</RWH><TYSHXYDM>{CODE}</TYSHXYDM><QYMC>{NAME}</QYMC><SJSJ>20261122</SJSJ><DQYS>1</DQYS><ZYS>1</ZYS>"
+        "<SDQXX><SJSJ>20261031</SJSJ><SD><LB>2</LB><YF>202610</YF></SD></SDQXX>"
+    )
+    page = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
+    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=CODE, wanted=1)
+    water = mapping.map_items(put_together([read]), ["water_usage"], STANDARD)["water_usage"]
+    assert water.records == ()
+    assert water.notes == ("NOT_ASKED 1",)
+
+
+def test_a_row_without_its_kind_is_malformed_with_its_path() -> None:
+    body = (
+        f"<RWH>RW1</RWH><TYSHXYDM>{CODE}</TYSHXYDM><QYMC>{NAME}</QYMC><SJSJ>20261122</SJSJ><DQYS>1</DQYS><ZYS>1</ZYS>"
+        "<SDQXX><SJSJ>20261031</SJSJ><SD><LB>7</LB><YF>202610</YF></SD></SDQXX>"
+    )
+    page = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
+    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=CODE, wanted=1)
+    outcome = mapping.map_items(put_together([read]), ["water_usage"], STANDARD)["water_usage"]
+    assert (outcome.failure, outcome.notes[0]) == (Failure.MALFORMED, "BODY/SDQXX/SD[1]/LB")
+    assert shapes.KINDS["water_usage"] == "YSXX"
