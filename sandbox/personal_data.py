@@ -19,6 +19,7 @@ from sandbox.facts import (
     Direction,
     Dishonesty,
     Enforcement,
+    Entry,
     Guarantee,
     PartyKind,
     Penalty,
@@ -68,7 +69,54 @@ def _planted(file: PlatformFile, at: Moment) -> PlatformFile:
         enforcements=(_enforcement(),),
         dishonesty=(_dishonesty(),),
         guarantees=(_guarantee(),),
+        listed={**file.listed, **_lists(file, at)},
     )
+
+
+def _lists(file: PlatformFile, at: Moment) -> dict[str, tuple[Entry, ...]]:
+    """Return one row of each plain list that may carry a person's data, with all of it."""
+    day = at.first_day - timedelta(days=200)
+    return {
+        "registration_change": (
+            {
+                "day": day, "what": "LEGAL_REPRESENTATIVE", "authority": "示例市监局",
+                "before": f"{PLANTED_NAME} {PLANTED_ID_NO}", "after": PLANTED_ADDRESS, "id_no": PLANTED_ID_NO,
+            },
+        ),
+        "serious_dishonest_list": (
+            {
+                "party": file.name, "legal_rep": "张样本", "list": "示例严重失信主体名单", "basis": "示例决定",
+                "authority": "示例局", "number": "示列〔2025〕19号", "listed": day, "removed": day + timedelta(days=100),
+                "severity": "serious", "id_no": PLANTED_ID_NO,
+            },
+        ),
+        "major_tax_violation": (
+            {
+                "number": "示税罚〔2025〕19号", "nature": "示例违法", "facts": "示例事实", "fen": yuan("10000"),
+                "decision": "示例处理", "legal_rep": "张样本", "authority": "示例税务局", "severity": "serious",
+                "published": day, "removed": day + timedelta(days=100), "id_no": PLANTED_ID_NO,
+            },
+        ),
+        "court_judgment": (
+            {
+                "number": "（2025）示民初19号", "court": _COURT, "cause": "示例纠纷", "role": "DEFENDANT",
+                "fen": yuan("10000"), "filed": day, "closed": "1", "effective": day + timedelta(days=30),
+                "id_no": PLANTED_ID_NO, "other_person": PLANTED_NAME,
+            },
+        ),
+        "cash_flow_monthly": (
+            {
+                "month": day.replace(day=1), "inflow": wan("1"), "outflow": wan("1"), "net": wan("0"), "accounts": 1,
+                "other_person": PLANTED_NAME,
+            },
+        ),
+        "intellectual_property": (
+            {
+                "kind": "SOFTWARE", "number": "2025SR0000019", "title": "示例软件", "applied": day, "status": "有效",
+                "pledged": False, "id_no": PLANTED_ID_NO,
+            },
+        ),
+    }  # fmt: skip
 
 
 def _penalty(file: PlatformFile, at: Moment) -> Penalty:

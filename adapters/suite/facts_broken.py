@@ -176,15 +176,17 @@ async def a_broken_platform_is_left_alone(bench: Bench) -> None:
 
 
 async def a_crowd_at_a_half_open_breaker_is_one_probe(bench: Bench) -> None:
-    """46 半开只探一次。Of 20 callers at a half-open breaker one probes; the others ask nothing."""
+    """46 半开只探一次。Of 20 callers at a half-open breaker one probes at a time; the others ask nothing."""
     bench.between.breaks(put.resets)
     await _open_breaker(bench)
+    bench.between.mends()
     bench.between.breaks(put.stalls)
-    bench.between.watched.calls.clear()
     bench.clock.ahead_s += COOLED_S
     crowd = [asyncio.create_task(bench.ask(within_s=SHORT_S)) for _ in range(CROWD)]
     await asyncio.wait_for(asyncio.gather(*crowd), GUARD_S)
-    must(len(bench.between.watched.calls) == 1, f"{len(bench.between.watched.calls)} calls were let through")
+    # A probe whose caller ran out of time proved nothing, so another may follow it; never two at once.
+    most = bench.between.watched.most_under_way
+    must(most == 1, f"{most} calls were let through at once")
 
 
 async def a_mended_platform_is_asked_again(bench: Bench) -> None:
