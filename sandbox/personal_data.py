@@ -86,8 +86,8 @@ def _lists(file: PlatformFile, at: Moment) -> dict[str, tuple[Entry, ...]]:
         "serious_dishonest_list": (
             {
                 "party": file.name, "legal_rep": "张样本", "list": "示例严重失信主体名单", "basis": "示例决定",
-                "authority": "示例局", "number": "示列〔2025〕19号", "listed": day, "removed": day + timedelta(days=100),
-                "severity": "serious", "id_no": PLANTED_ID_NO,
+                "authority": "示例局", "number": "示列〔2025〕19号", "listed": day,
+                "removed": day + timedelta(days=100), "severity": "serious", "id_no": PLANTED_ID_NO,
             },
         ),
         "major_tax_violation": (
