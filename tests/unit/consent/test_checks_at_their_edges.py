@@ -10,12 +10,12 @@ import pytest
 
 from consent import budget
 from consent.artefact import Period
-from consent.checks import decide
+from consent.checks import check_form, decide
 from consent.model import AccessFact, ConsentState
 from consent.scope import effective_scope
 from consent.state import state, state_reason
 from core.errors import Reason
-from tests.admission_stage import GRANTED
+from tests.admission_stage import GRANTED, RULES, an_ask
 from tests.unit.consent.test_admission_checks import (
     ACCESS,
     EXPIRED_LICENCE,
@@ -38,6 +38,22 @@ def refusal(case):
 @pytest.mark.parametrize("other", ["aaa", "zzz"])
 def test_another_institution_is_another_whatever_its_name(other):
     assert reason(a_case(ask={"institution": other})) is Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS
+
+
+@pytest.mark.parametrize("other", ["aaa", "zzz"])
+def test_a_row_that_names_another_institution_than_its_artefact_is_nobodys(other):
+    case = a_case(facts={"institution": other}, ask={"institution": other})
+    assert reason(case) is Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS
+
+
+def public(legal_basis):
+    return an_ask(consent_id=None, items=("enterprise_registration",), legal_basis=legal_basis)
+
+
+def test_a_legal_basis_may_hold_ten_digits_and_no_more():
+    basis = "条例 Art. 12345 67890"
+    assert check_form(public(basis), RULES) is None
+    assert check_form(public(f"{basis} 1"), RULES) is not None
 
 
 @pytest.mark.parametrize("other", [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)])
@@ -100,9 +116,30 @@ def test_what_was_narrowed_is_told_apart_from_what_was_not():
     assert (fewer.narrowed, fewer.dropped_items) == (True, ("bankruptcy",))
     assert fewer.items == tuple(sorted(GRANTED))
     assert fewer.asked_from is not None
+    other = effective_scope(a_case(ask={"items": (GRANTED[0], "bankruptcy"), "allow_narrowing": True}))
+    assert (other.items, other.dropped_items) == ((GRANTED[0],), ("bankruptcy",))
     longer = (date(1999, 1, 1), TODAY)
     shorter = effective_scope(a_case(ask={"lookback": longer, "allow_narrowing": True}))
     assert (shorter.narrowed, shorter.dropped_items, shorter.asked_from, shorter.asked_to) == (True, (), *longer)
+
+
+@pytest.mark.parametrize(
+    ("moment", "end"),
+    [
+        (datetime(2026, 11, 15, tzinfo=UTC), datetime(2026, 11, 30, 16, tzinfo=UTC)),
+        (datetime(2026, 12, 15, tzinfo=UTC), datetime(2026, 12, 31, 16, tzinfo=UTC)),
+        (datetime(2027, 12, 15, tzinfo=UTC), datetime(2027, 12, 31, 16, tzinfo=UTC)),
+        (datetime(2028, 2, 29, tzinfo=UTC), datetime(2028, 2, 29, 16, tzinfo=UTC)),
+    ],
+)
+def test_a_month_ends_where_the_next_begins_over_new_year_and_leap_day(moment, end):
+    assert budget.window_end(usage(Period.MONTH), moment) == end
+
+
+def test_an_interval_that_has_passed_binds_no_more():
+    last = facts(window_key="2026-01-31", used=1, last_use=1, last_use_at=NOW - timedelta(seconds=601))
+    assert budget.refusal(usage(min_interval_s=600), last, NOW) is None
+    assert budget.refusal(usage(min_interval_s=602), last, NOW) is not None
 
 
 @pytest.mark.parametrize("day", range(23, 30))
