@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.keep:
         RESULTS.parent.mkdir(exist_ok=True)
         command = f"python -m loadtest.killing {' '.join(sys.argv[1:] if arguments is None else arguments)}"
-        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+        kind = f"{platform.system()} {platform.machine()}"
+        machine = {"cpus": os.cpu_count(), "system": kind, "python": platform.python_version()}
         kept = {"command": command, "at": datetime.now(UTC).isoformat(), "machine": machine, "rounds": rounds}
         RESULTS.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
     Console().print(f"{len(rounds)} 轮 rounds, {faults} 处不符 faults")

@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+    kind = f"{platform.system()} {platform.machine()}"
+    machine = {"cpus": os.cpu_count(), "system": kind, "python": platform.python_version()}
     command = f"python -m loadtest.ledger {' '.join(sys.argv[1:] if arguments is None else arguments)}".strip()
     kept = {"command": command, "at": datetime.now(UTC).isoformat(), "machine": machine, **results}
     RESULTS.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
--- Three more projections of the sealer, rebuilt from the entries by `bashu-gateway reproject`:
+-- Three more projections of the sealer; they can be rebuilt from the entries:
 -- the consents that a hold, a freeze or a loan's closing touches, so that an export of one consent has those too;
 -- the consents whose accesses their subject allowed to be counted (act COUNT_ENQUIRIES, rule R79);
 -- and entries by their own time, so that a day or a month is found without reading the whole log.
