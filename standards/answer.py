@@ -43,6 +43,8 @@ class ItemAnswer:
     operator, never a value. ``dropped_class3`` counts values of natural persons that the adapter dropped.
     ``resume_after`` goes with PENDING. ``was_sent`` False: certainly not a byte of the question left. A record that is
     not of ``item`` is a ValueError.
+
+    ``held_back`` counts what is there but does not leave by the platform's export policy (1 where it says no number).
     """
 
     platform_id: str
@@ -56,6 +58,7 @@ class ItemAnswer:
     raw_digest: bytes = b""
     source_department: str = ""
     dropped_class3: int = 0
+    held_back: int = 0
     detail: str = ""
     mapping_version: str = ""
     quality: Quality.ValueType = QUALITY_REPORTED

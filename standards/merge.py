@@ -119,7 +119,7 @@ def completeness(answers: Sequence[ItemAnswer], coverage: Decimal | None) -> Com
     asked = [answer for answer in answers if answer.status != PlatformStatus.PLATFORM_STATUS_SKIPPED]
     if not all(answer.has_answered for answer in asked):
         return COMPLETENESS_PARTIAL
-    if not any(answer.records for answer in asked):
+    if not any(answer.records or answer.held_back for answer in asked):
         return COMPLETENESS_EMPTY
     return COMPLETENESS_THIN if coverage is not None and coverage < THIN_BELOW else COMPLETENESS_FULL
 
@@ -224,6 +224,7 @@ def _result(answer: ItemAnswer) -> PlatformResult:
         record_count=len(answer.records),
         detail=answer.detail,
         dropped_personal_values=answer.dropped_class3,
+        held_back_records=answer.held_back,
     )
     result.latency.FromMilliseconds(answer.latency_ms)
     if answer.as_of is not None:

@@ -670,6 +670,7 @@ class PlatformResult(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     RESUME_AFTER_FIELD_NUMBER: _builtins.int
     DROPPED_PERSONAL_VALUES_FIELD_NUMBER: _builtins.int
+    HELD_BACK_RECORDS_FIELD_NUMBER: _builtins.int
     platform_id: _builtins.str
     """Platform."""
     region: _builtins.str
@@ -684,6 +685,10 @@ class PlatformResult(_message.Message):
     """Code and words for an operator; never a value."""
     dropped_personal_values: _builtins.int
     """Values of natural persons that the adapter dropped (class 3)."""
+    held_back_records: _builtins.int
+    """Records, or 1 for "there are some", that the platform holds and its export policy kept back. They are neither
+    nothing found nor known: an evaluation reads such an item as not answered.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """What the data describe, UTC."""
@@ -714,10 +719,11 @@ class PlatformResult(_message.Message):
         detail: _builtins.str = ...,
         resume_after: _timestamp_pb2.Timestamp | None = ...,
         dropped_personal_values: _builtins.int = ...,
+        held_back_records: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "fetched_at", b"fetched_at", "latency", b"latency", "resume_after", b"resume_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "data_item", b"data_item", "detail", b"detail", "dropped_personal_values", b"dropped_personal_values", "fetched_at", b"fetched_at", "latency", b"latency", "platform_id", b"platform_id", "record_count", b"record_count", "region", b"region", "resume_after", b"resume_after", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "data_item", b"data_item", "detail", b"detail", "dropped_personal_values", b"dropped_personal_values", "fetched_at", b"fetched_at", "held_back_records", b"held_back_records", "latency", b"latency", "platform_id", b"platform_id", "record_count", b"record_count", "region", b"region", "resume_after", b"resume_after", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,15 +77,18 @@ def export(answer: ItemAnswer, policy: ExportPolicy, standard: Standard) -> Item
     """Return an answer as its platform's export policy lets it out.
 
     VERIFY_ONLY says whether there are records, yes or no; DERIVED says how many, and of graded items the grade.
+    What stays behind is counted in ``held_back``, so that nobody reads it as nothing found.
     """
     if policy is ExportPolicy.VALUES or not answer.has_answered:
         return answer
     if policy is ExportPolicy.VERIFY_ONLY:
-        return replace(answer, records=(), detail=f"VERIFY_ONLY {'YES' if answer.records else 'NO'}")
+        said = "YES" if answer.records else "NO"
+        return replace(answer, records=(), held_back=int(bool(answer.records)), detail=f"VERIFY_ONLY {said}")
     item = standard.items.get(answer.item)
     is_graded = any(field.field_id == "grade" for field in item.fields)
     kept = tuple(_grade_alone(record, item) for record in answer.records) if is_graded else ()
-    return replace(answer, records=kept, detail=f"DERIVED COUNT {len(answer.records)}")
+    count = len(answer.records)
+    return replace(answer, records=kept, held_back=count - len(kept), detail=f"DERIVED COUNT {count}")
 
 
 def _grade_alone(record: CreditRecord, item: DataItem) -> CreditRecord:

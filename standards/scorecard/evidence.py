@@ -81,7 +81,10 @@ def read_evidence(
             rows[record.data_item].append(_row(record))
     answered, unanswered = set(), set()
     for result in report.platform_results:
-        if result.status in _ANSWERED:
+        if result.held_back_records:
+            # The platform holds something and does not show it: reading that as "nothing found" would clear a debtor.
+            unanswered.add(result.data_item)
+        elif result.status in _ANSWERED:
             answered.add(result.data_item)
         elif not (result.status == PlatformStatus.PLATFORM_STATUS_SKIPPED and result.detail.startswith(_NOT_HELD)):
             unanswered.add(result.data_item)

@@ -48,6 +48,7 @@ def test_verify_only_says_yes_or_no_and_no_value(standard: Standard) -> None:
     assert (told.status, told.records, told.detail) == (OK, (), "VERIFY_ONLY YES")
     nothing = answered("tax_arrears", status=PlatformStatus.PLATFORM_STATUS_NO_DATA)
     assert export(nothing, ExportPolicy.VERIFY_ONLY, standard).detail == "VERIFY_ONLY NO"
+    assert (told.held_back, export(nothing, ExportPolicy.VERIFY_ONLY, standard).held_back) == (1, 0)
 
 
 def test_who_did_not_answer_said_neither_yes_nor_no(standard: Standard) -> None:
@@ -58,7 +59,8 @@ def test_who_did_not_answer_said_neither_yes_nor_no(standard: Standard) -> None:
 
 def test_derived_says_how_many_and_of_a_graded_item_the_grade(standard: Standard) -> None:
     told = export(ARREARS, ExportPolicy.DERIVED, standard)
-    assert (told.records, told.detail) == ((), "DERIVED COUNT 2")
+    assert (told.records, told.detail, told.held_back) == ((), "DERIVED COUNT 2", 2)
+    assert export(GRADE, ExportPolicy.DERIVED, standard).held_back == 0
     (record,) = export(GRADE, ExportPolicy.DERIVED, standard).records
     grade = record.tax_credit_grade
     assert (grade.uscc, grade.year, grade.scale_id, grade.grade) == ("X", 2025, "tax_2025", "A")

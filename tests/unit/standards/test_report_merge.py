@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -346,6 +347,9 @@ def test_completeness_is_the_first_that_fits():
     denied = answer("sichuan", "tax_payment", status=PlatformStatus.PLATFORM_STATUS_DENIED)
     assert report(nothing, skipped).completeness == COMPLETENESS_EMPTY
     assert report(found, nothing, skipped).completeness == COMPLETENESS_FULL
+    held_back = replace(nothing, held_back=1)
+    assert report(held_back, skipped).completeness == COMPLETENESS_FULL
+    assert [one.held_back_records for one in report(held_back).platform_results] == [1]
     assert report(found, coverage=Decimal("0.39")).completeness == COMPLETENESS_THIN
     assert report(found, coverage=Decimal("0.40")).completeness == COMPLETENESS_FULL
     assert report(nothing, denied, coverage=Decimal(0)).completeness == COMPLETENESS_PARTIAL

@@ -120,6 +120,14 @@ def test_a_hard_stop_without_its_answer_gives_no_grade(item: str) -> None:
     assert (result.grade, result.no_grade_reason) == ("XYD-N", "NOT_ANSWERED")
 
 
+@pytest.mark.parametrize("item", CARD.hard_stop_items)
+def test_a_hard_stop_that_its_platform_keeps_back_is_not_read_as_nothing_found(item: str) -> None:
+    report = strong()
+    next(result for result in report.platform_results if result.data_item == item).held_back_records = 1
+    result = run(report)
+    assert (result.grade, result.no_grade_reason, result.HasField("score")) == ("XYD-N", "NOT_ANSWERED", False)
+
+
 def test_a_listed_dishonest_debtor_is_a_hard_stop_linked_to_its_record() -> None:
     report = strong()
     record = report.records.add(record_id="d1", data_item="dishonest_judgment_debtor")
