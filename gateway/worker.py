@@ -27,6 +27,7 @@ from database import Database, check_durability, open_database
 from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
+from gateway.asking.texts import Texts
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
@@ -351,7 +352,9 @@ def _server(
         credit=CreditServicer(
             engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
         ),
-        consent=ConsentServicer(consents=consents, reviews=reviews),  # type: ignore[abstract]
+        consent=ConsentServicer(  # type: ignore[abstract]
+            consents=consents, texts=Texts(pools.plain, entries=entries), reviews=reviews
+        ),
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
         subject=SubjectServicer(
             db=pools.plain,

@@ -5,6 +5,7 @@ import typer
 from bashu.cli import (
     compliance,
     consent,
+    consent_asking,
     credit,
     dispute,
     evaluation,
@@ -29,6 +30,8 @@ app.command(epilog=EXIT_CODES)(credit.query)
 app.command(epilog=EXIT_CODES)(evaluation.evaluate)
 app.add_typer(rating.app, name="rating")
 app.add_typer(consent.app, name="consent")
+consent.app.command(epilog=EXIT_CODES)(consent_asking.notice)
+consent.app.command(epilog=EXIT_CODES)(consent_asking.text)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(subject.app, name="subject")
 app.add_typer(dispute.app, name="dispute")

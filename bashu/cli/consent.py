@@ -23,7 +23,7 @@ from bashu.cli.session import (
     read_bytes,
     usage,
 )
-from bashu.cli.tables import consent_events, consent_facts, consent_list, console, decision_steps, facts
+from bashu.cli.tables import consent_events, consent_facts, consent_list, console, decision_steps, facts, notice_facts
 from bashu.client import DEADLINE_S
 from bashu.v1 import consent_pb2
 
@@ -81,6 +81,8 @@ def show(
     out.print(consent_facts(answer.consent))
     if answer.events:
         out.print(consent_events(answer.events))
+    for notice in answer.notices:
+        out.print(notice_facts(notice))
 
 
 @app.command(epilog=EXIT_CODES)

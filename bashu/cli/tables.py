@@ -156,6 +156,17 @@ def consent_facts(consent: consent_pb2.Consent) -> Table:
     )
 
 
+def notice_facts(notice: consent_pb2.Notice) -> Table:
+    """Lay out a registered text."""
+    rows = {
+        "编号与版本 id, version": f"{notice.notice_id} {notice.version} ({notice.lang})",
+        "登记机构 registered by": f"{notice.institution} {moment(notice.registered_at)}",
+        "摘要 sha256": notice.sha256.hex(),
+        "文本 text": notice.text,
+    }
+    return facts("告知文本 text shown", rows)
+
+
 def consent_list(consents: Iterable[consent_pb2.Consent]) -> Table:
     """Lay out consents, one a line."""
     return grid(

@@ -270,8 +270,86 @@ class RegisterNoticeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SHA256_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
     sha256: _builtins.bytes
     """SHA-256 of the UTF-8 text."""
+    entry_id: _builtins.str
+    """Ledger entry NOTICE_REGISTERED."""
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.bytes = ...,
+        entry_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterNoticeResponse: _TypeAlias = RegisterNoticeResponse  # noqa: Y015
+
+@_typing.final
+class Notice(_message.Message):
+    """A registered text of a notice or a purpose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    NOTICE_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LANG_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    REGISTERED_AT_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.bytes
+    """SHA-256 of the UTF-8 text."""
+    institution: _builtins.str
+    """Institution that registered it first."""
+    notice_id: _builtins.str
+    """Id chosen by its owner."""
+    version: _builtins.str
+    """Version chosen by its owner."""
+    lang: _builtins.str
+    """BCP 47 language."""
+    text: _builtins.str
+    """The text."""
+    entry_id: _builtins.str
+    """Ledger entry NOTICE_REGISTERED."""
+    @_builtins.property
+    def registered_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was registered, UTC."""
+
+    def __init__(
+        self,
+        *,
+        sha256: _builtins.bytes = ...,
+        institution: _builtins.str = ...,
+        notice_id: _builtins.str = ...,
+        version: _builtins.str = ...,
+        lang: _builtins.str = ...,
+        text: _builtins.str = ...,
+        registered_at: _timestamp_pb2.Timestamp | None = ...,
+        entry_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["registered_at", b"registered_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "institution", b"institution", "lang", b"lang", "notice_id", b"notice_id", "registered_at", b"registered_at", "sha256", b"sha256", "text", b"text", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notice: _TypeAlias = Notice  # noqa: Y015
+
+@_typing.final
+class GetNoticeRequest(_message.Message):
+    """Names a text to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHA256_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.bytes
+    """SHA-256 of the UTF-8 text, as artefacts name it."""
     def __init__(
         self,
         *,
@@ -283,7 +361,31 @@ class RegisterNoticeResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RegisterNoticeResponse: _TypeAlias = RegisterNoticeResponse  # noqa: Y015
+Global___GetNoticeRequest: _TypeAlias = GetNoticeRequest  # noqa: Y015
+
+@_typing.final
+class GetNoticeResponse(_message.Message):
+    """The text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """The text as it was registered first."""
+
+    def __init__(
+        self,
+        *,
+        notice: Global___Notice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNoticeResponse: _TypeAlias = GetNoticeResponse  # noqa: Y015
 
 @_typing.final
 class RegisterConsentRequest(_message.Message):
@@ -716,6 +818,7 @@ class GetConsentResponse(_message.Message):
     CONSENT_FIELD_NUMBER: _builtins.int
     ARTEFACT_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     artefact: _builtins.bytes
     """The artefact as registered; only with_history."""
     @_builtins.property
@@ -726,16 +829,21 @@ class GetConsentResponse(_message.Message):
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentEvent]:
         """Its events in order; only with_history."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]:
+        """The registered texts that the artefact names by hash: notice, purpose, notices for platforms; only with_history."""
+
     def __init__(
         self,
         *,
         consent: Global___Consent | None = ...,
         artefact: _builtins.bytes = ...,
         events: _abc.Iterable[Global___ConsentEvent] | None = ...,
+        notices: _abc.Iterable[Global___Notice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact", b"artefact", "consent", b"consent", "events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact", b"artefact", "consent", b"consent", "events", b"events", "notices", b"notices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

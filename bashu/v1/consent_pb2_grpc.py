@@ -40,6 +40,11 @@ class ConsentServiceStub:
                 request_serializer=bashu_dot_v1_dot_consent__pb2.RegisterNoticeRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_consent__pb2.RegisterNoticeResponse.FromString,
                 _registered_method=True)
+        self.GetNotice = channel.unary_unary(
+                '/bashu.v1.ConsentService/GetNotice',
+                request_serializer=bashu_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_consent__pb2.GetNoticeResponse.FromString,
+                _registered_method=True)
         self.RegisterConsent = channel.unary_unary(
                 '/bashu.v1.ConsentService/RegisterConsent',
                 request_serializer=bashu_dot_v1_dot_consent__pb2.RegisterConsentRequest.SerializeToString,
@@ -98,6 +103,13 @@ class ConsentServiceServicer:
 
     def RegisterNotice(self, request, context):
         """Registers the text of a notice or a purpose; immutable, found by its hash. Roles LENDER, CONSENT_AUTHORITY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNotice(self, request, context):
+        """Reads a registered text by its hash. Every party of a consent and reviewers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +195,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     request_deserializer=bashu_dot_v1_dot_consent__pb2.RegisterNoticeRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_consent__pb2.RegisterNoticeResponse.SerializeToString,
             ),
+            'GetNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotice,
+                    request_deserializer=bashu_dot_v1_dot_consent__pb2.GetNoticeRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_consent__pb2.GetNoticeResponse.SerializeToString,
+            ),
             'RegisterConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterConsent,
                     request_deserializer=bashu_dot_v1_dot_consent__pb2.RegisterConsentRequest.FromString,
@@ -262,6 +279,33 @@ class ConsentService:
             '/bashu.v1.ConsentService/RegisterNotice',
             bashu_dot_v1_dot_consent__pb2.RegisterNoticeRequest.SerializeToString,
             bashu_dot_v1_dot_consent__pb2.RegisterNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ConsentService/GetNotice',
+            bashu_dot_v1_dot_consent__pb2.GetNoticeRequest.SerializeToString,
+            bashu_dot_v1_dot_consent__pb2.GetNoticeResponse.FromString,
             options,
             channel_credentials,
             insecure,

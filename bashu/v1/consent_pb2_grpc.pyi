@@ -18,6 +18,8 @@ class ConsentServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.RegisterNoticeRequest, _consent_pb2.RegisterNoticeResponse]
     """Registers the text of a notice or a purpose; immutable, found by its hash. Roles LENDER, CONSENT_AUTHORITY."""
+    GetNotice: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetNoticeRequest, _consent_pb2.GetNoticeResponse]
+    """Reads a registered text by its hash. Every party of a consent and reviewers."""
     RegisterConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RegisterConsentRequest, _consent_pb2.RegisterConsentResponse]
     """Registers a signed artefact. Idempotent: the same id with the same bytes answers alike. Roles LENDER,
     SUBJECT_AGENT, CONSENT_AUTHORITY.
@@ -53,6 +55,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_consent_pb2.RegisterNoticeRequest, _abc.Awaitable[_consent_pb2.RegisterNoticeResponse]],
     ) -> _abc.Awaitable[_consent_pb2.RegisterNoticeResponse]:
         """Registers the text of a notice or a purpose; immutable, found by its hash. Roles LENDER, CONSENT_AUTHORITY."""
+
+    @_abc_1.abstractmethod
+    def GetNotice(
+        self,
+        request: _consent_pb2.GetNoticeRequest,
+        context: _aio.ServicerContext[_consent_pb2.GetNoticeRequest, _abc.Awaitable[_consent_pb2.GetNoticeResponse]],
+    ) -> _abc.Awaitable[_consent_pb2.GetNoticeResponse]:
+        """Reads a registered text by its hash. Every party of a consent and reviewers."""
 
     @_abc_1.abstractmethod
     def RegisterConsent(

@@ -23,6 +23,7 @@ _TABLE: Final = {
     },
     "ConsentService": {
         "RegisterNotice": _LENDER | {Role.CONSENT_AUTHORITY},
+        "GetNotice": _LENDER | _SUBJECT | _REVIEW | {Role.CONSENT_AUTHORITY},
         "RegisterConsent": _LENDER | _SUBJECT | {Role.CONSENT_AUTHORITY},
         "RequestConsent": _LENDER,
         "DecideConsent": _SUBJECT,

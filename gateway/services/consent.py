@@ -16,10 +16,12 @@ from consent.state import state, state_reason
 from consent.store import Party
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
+from gateway.asking.store import ConsentText
+from gateway.asking.texts import Texts
 from gateway.consents import Consents, Shown
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
-from gateway.reviews import REVIEWERS, Reviews
+from gateway.reviews import REVIEWERS, Reviews, by_caller
 from gateway.services.paging import after_id, page_size
 from gateway.validation import validate
 
@@ -40,11 +42,35 @@ _ACTORS: Final = {
 class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
     """Registering, reading, pausing and withdrawing; asking for consents and evidence answers UNIMPLEMENTED."""
 
-    def __init__(self, *, consents: Consents, reviews: Reviews) -> None:
+    def __init__(self, *, consents: Consents, texts: Texts, reviews: Reviews) -> None:
         self._consents = consents
+        self._texts = texts
         self._reviews = reviews
 
-    async def RegisterConsent(  # noqa: N802 - the contract's name
+    async def RegisterNotice(  # noqa: N802 - the contract's name
+        self, request: consent_pb2.RegisterNoticeRequest, _context: Context
+    ) -> consent_pb2.RegisterNoticeResponse:
+        """Register the text of a notice or a purpose; the same again answers alike."""
+        validate(request)
+        caller = current_caller()
+        text = await self._texts.register(
+            request.text,
+            notice_id=request.notice_id,
+            version=request.version,
+            lang=request.lang,
+            by=by_caller(caller),
+            actor=_ACTORS[caller.role].value,
+        )
+        return consent_pb2.RegisterNoticeResponse(sha256=text.sha256, entry_id=str(text.entry_id))
+
+    async def GetNotice(  # noqa: N802
+        self, request: consent_pb2.GetNoticeRequest, _context: Context
+    ) -> consent_pb2.GetNoticeResponse:
+        """Read a registered text by its hash; it names nobody, so a reviewer's look is no view of a record."""
+        validate(request)
+        return consent_pb2.GetNoticeResponse(notice=notice_message(await self._texts.get(request.sha256)))
+
+    async def RegisterConsent(  # noqa: N802
         self, request: consent_pb2.RegisterConsentRequest, _context: Context
     ) -> consent_pb2.RegisterConsentResponse:
         """Register a signed artefact; the same bytes again answer alike."""
@@ -69,6 +95,7 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         if request.with_history:
             answer.artefact = shown.parsed.raw
             answer.events.extend(_event(event) for event in shown.events)
+            answer.notices.extend(map(notice_message, await self._texts.of_artefact(shown.parsed.artefact)))
         return answer
 
     async def RevokeConsent(  # noqa: N802
@@ -241,6 +268,21 @@ def _event(event: ConsentEvent) -> consent_pb2.ConsentEvent:
         entry_id=str(event.entry_id),
     )
     message.at.FromDatetime(event.at)
+    return message
+
+
+def notice_message(text: ConsentText) -> consent_pb2.Notice:
+    """Return a registered text as the contract's message."""
+    message = consent_pb2.Notice(
+        sha256=text.sha256,
+        institution=text.institution,
+        notice_id=text.notice_id,
+        version=text.version,
+        lang=text.lang,
+        text=text.body,
+        entry_id=str(text.entry_id),
+    )
+    message.registered_at.FromDatetime(text.registered_at)
     return message
 
 

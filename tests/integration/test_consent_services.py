@@ -15,6 +15,7 @@ from core.clock import SystemClock
 from core.commitments import subject_commitment
 from core.errors import BashuError, Reason
 from database import open_database
+from gateway.asking.texts import Texts
 from gateway.identity.model import CALLER, Caller, InstitutionKind, Mandate, Role
 from gateway.identity.roles import require_role
 from gateway.officers import Holds
@@ -128,7 +129,9 @@ def _services(stage, vault):
     return Services(
         stage,
         {
-            "Consent": ConsentServicer(consents=stage.consents, reviews=reviews),
+            "Consent": ConsentServicer(
+                consents=stage.consents, texts=Texts(stage.db, entries=stage.entries), reviews=reviews
+            ),
             "Compliance": ComplianceServicer(
                 db=stage.db,
                 holds=holds,

@@ -1,0 +1,49 @@
+"""A stage for how a lender comes by a consent: real PostgreSQL, a key database, the consent servicer."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bashu.v1 import consent_pb2
+from database import open_database
+from gateway.asking.texts import Texts
+from gateway.identity.model import CALLER, Role
+from gateway.identity.roles import require_role
+from gateway.reviews import Reviews
+from gateway.services.consent import ConsentServicer
+from gateway.vault.service import Vault
+from tests.admission_stage import open_stage
+from tests.rights_stage import caller
+
+AUTHORITY = caller("authority-cq", Role.CONSENT_AUTHORITY, "authority")
+OTHER_BANK = caller("bank-sc", Role.LENDER, operator="op-1")
+
+
+@dataclass
+class AskingStage:
+    stage: object
+    vault: Vault
+    servicer: ConsentServicer
+
+    async def call(self, rpc, who, **fields):
+        """Call as the edge would: role first, then the servicer."""
+        require_role(f"/bashu.v1.ConsentService/{rpc}", who.role)
+        CALLER.set(who)
+        return await getattr(self.servicer, rpc)(getattr(consent_pb2, f"{rpc}Request")(**fields), None)
+
+
+@asynccontextmanager
+async def open_asking(fresh_database, fresh_keys, folder):
+    async with open_stage(fresh_database, folder) as stage:
+        keys = await open_database(fresh_keys.dsn("bashu_keeper"), max_size=4)
+        try:
+            vault = Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real")
+            servicer = ConsentServicer(
+                consents=stage.consents,
+                texts=Texts(stage.db, entries=stage.entries),
+                reviews=Reviews(stage.db, entries=stage.entries),
+            )
+            yield AskingStage(stage, vault, servicer)
+        finally:
+            await keys.close()
