@@ -95,6 +95,10 @@ permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of ans
 scorecard: $(VENV)/.runtime ## Write docs/standard/scorecard.md: the card of the reference evaluation, from its data
 	@$(BIN)/python -m loadtest.scorecard
 
+.PHONY: catalogue
+catalogue: $(VENV)/.runtime ## Write docs/standard/catalogue.md: every data item, which platform holds it, its fields
+	@$(BIN)/python -m loadtest.catalogue
+
 .PHONY: scorecard scorecard-bench
 scorecard-bench: $(VENV)/.runtime ## Measure evaluations a second a core
 	@$(BIN)/python -m loadtest.scorecard bench

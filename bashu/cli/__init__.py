@@ -3,6 +3,7 @@
 import typer
 
 from bashu.cli import (
+    catalogue,
     compliance,
     consent,
     consent_asking,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command(epilog=EXIT_CODES)(credit.query)
 app.command(epilog=EXIT_CODES)(evaluation.evaluate)
+app.command(epilog=EXIT_CODES)(catalogue.catalogue)
 app.add_typer(rating.app, name="rating")
 app.add_typer(consent.app, name="consent")
 consent.app.command(epilog=EXIT_CODES)(consent_asking.notice)

@@ -69,11 +69,11 @@ def facts(title: str, rows: Mapping[str, object]) -> Table:
     return table
 
 
-def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Lay out rows under bilingual headings."""
+def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, is_keyed: bool = False) -> Table:
+    """Lay out rows under bilingual headings; the first column of a keyed table is never broken, so it can be copied."""
     table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for position, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=is_keyed and not position)
     for row in rows:
         table.add_row(*(plain(cell) for cell in row))
     return table
