@@ -21,7 +21,7 @@ from consent.service import Change
 from consent.state import state
 from consent.store import Party
 from core.errors import BashuError, Reason
-from database import Database, LockLost, Transaction
+from database import Database, LockLost, Statements, Transaction
 from gateway import store
 from gateway.admission import RegistrySource
 from gateway.authorities import RegisteredKeys
@@ -120,6 +120,26 @@ class Consents:
             BashuError: ARTEFACT_MALFORMED, ARTEFACT_SIGNATURE, ARTEFACT_UNKNOWN_KEY, CONSENT_ID_TAKEN, or
                 CONSENT_NOT_FOUND_OR_NOT_YOURS for another institution's.
         """
+        parsed = await self.checked(raw, only_for=only_for, is_party=is_party)
+        if isinstance(parsed, Registered):
+            return parsed
+
+        async def once() -> Registered:
+            async with self._db.transaction() as tx:
+                registered, entries = await self.register_in(tx, parsed)
+                await ledger_store.append(tx, entries)
+            return registered
+
+        return await retrying(once)
+
+    async def checked(
+        self, raw: bytes, *, only_for: str | None = None, is_party: Callable[[Artefact], bool] | None = None
+    ) -> ParsedArtefact | Registered:
+        """Return a signed artefact whose signature and parties are right, or the consent it was registered as before.
+
+        Raises:
+            BashuError: see :meth:`register`.
+        """
         parsed = parse_artefact(raw, self._vocabulary)
         if only_for is not None and parsed.artefact.institution != only_for:
             raise BashuError(
@@ -128,8 +148,8 @@ class Consents:
         if is_party is not None and not is_party(parsed.artefact):
             raise service.not_yours()
         known_hash = await self._known_hash(parsed)
-        if known_hash == parsed.sha256 and (known := await self._known(parsed)):
-            return known
+        if known_hash == parsed.sha256:
+            return await self._registered_before(self._db, parsed)
         snapshot = await self._registry.snapshot()
         registration.verify(
             parsed,
@@ -141,12 +161,33 @@ class Consents:
         if known_hash is not None:
             # Said only of a rightly signed artefact: unsigned ones would tell which ids of others exist.
             raise _taken()
-        stored = await retrying(lambda: self._register(parsed))
-        if stored is None:
-            known = await self._known(parsed)
-            assert known is not None
-            return known
-        return stored
+        return parsed
+
+    async def register_in(self, tx: Transaction, parsed: ParsedArtefact) -> tuple[Registered, list[Entry]]:
+        """Write a checked artefact's consent; return what to append, nothing where another call registered it first.
+
+        Raises:
+            BashuError: CONSENT_ID_TAKEN; of what it supersedes, see :func:`consent.service.superseded`.
+        """
+        standing = await consent_store.standing_holds(tx, parsed.artefact.subject.commitment)
+        parent = await self._parent(tx, parsed)
+        change = service.registered(parsed, now=await consent_store.now(tx))
+        if parent is not None:
+            if parent.facts.superseded_by == change.facts.consent_id:
+                return await self._registered_before(tx, parsed), []
+            same = _windows(parent.artefact) == _windows(parsed.artefact)
+            replaced = _superseded(parent.facts, change, parsed)
+            change = service.carried_over(change, parent.facts, same_windows=same)
+        entry = self._entries.registered(
+            change.transition, parsed.artefact, standing=standing, carried=change.facts.carried
+        )
+        facts = await service.record_registration(
+            tx, change, parsed.raw, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash
+        )
+        if facts is None:
+            return await self._registered_before(tx, parsed), []
+        before = [] if parent is None else await _replace(tx, self._entries, replaced)
+        return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True), [*before, entry]
 
     async def show(
         self, consent_id: UUID, *, institution: str | None, is_party: Callable[[ConsentFacts], bool] | None = None
@@ -243,29 +284,6 @@ class Consents:
 
         return await retrying(lambda: self._give_back(consent_id, lift))
 
-    async def _register(self, parsed: ParsedArtefact) -> Registered | None:
-        async with self._db.transaction() as tx:
-            standing = await consent_store.standing_holds(tx, parsed.artefact.subject.commitment)
-            parent = await self._parent(tx, parsed)
-            change = service.registered(parsed, now=await consent_store.now(tx))
-            if parent is not None:
-                if parent.facts.superseded_by == change.facts.consent_id:
-                    return None
-                same = _windows(parent.artefact) == _windows(parsed.artefact)
-                replaced = _superseded(parent.facts, change, parsed)
-                change = service.carried_over(change, parent.facts, same_windows=same)
-            entry = self._entries.registered(
-                change.transition, parsed.artefact, standing=standing, carried=change.facts.carried
-            )
-            facts = await service.record_registration(
-                tx, change, parsed.raw, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash
-            )
-            if facts is None:
-                return None
-            before = [] if parent is None else await _replace(tx, self._entries, replaced)
-            await ledger_store.append(tx, [*before, entry])
-        return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True)
-
     async def _parent(self, tx: Transaction, parsed: ParsedArtefact) -> _Parent | None:
         """Lock the consent that the artefact supersedes; of two amendments the second finds it superseded."""
         named = parsed.artefact.supersedes
@@ -279,13 +297,12 @@ class Consents:
         facts = await consent_store.find(self._db, parsed.artefact.consent_id)
         return None if facts is None else facts.artefact_hash
 
-    async def _known(self, parsed: ParsedArtefact) -> Registered | None:
-        facts = await consent_store.find(self._db, parsed.artefact.consent_id)
-        if facts is None:
-            return None
+    async def _registered_before(self, db: Statements, parsed: ParsedArtefact) -> Registered:
+        facts = await consent_store.find(db, parsed.artefact.consent_id)
+        assert facts is not None
         if facts.artefact_hash != parsed.sha256:
             raise _taken()
-        first = (await consent_store.events(self._db, facts.consent_id))[0]
+        first = (await consent_store.events(db, facts.consent_id))[0]
         return Registered(facts=facts, parsed=parsed, entry_id=first.entry_id, is_new=False)
 
     async def _take_away(self, consent_id: UUID, change_of: ChangeOf, reason: Reason) -> Changed:

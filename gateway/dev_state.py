@@ -123,6 +123,8 @@ def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool,
             "owner_dsn_file": str(state.dsn_file("keys-owner")),
             "wrapping_key": str(state.secret("wrapping")),
         },
+        # A portal of the sandbox: nobody answers there, its agent decides over gRPC.
+        "consent": {"decision_url": "https://portal.invalid/consents"},
         "keys.commitments": {commitment_kid(name): str(state.commitment_key(name)) for name in AUTHORITIES},
     }
     for platform, region, name_zh in (("chongqing", "500000", "模拟平台重庆"), ("sichuan", "510000", "模拟平台四川")):

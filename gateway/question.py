@@ -82,7 +82,7 @@ def read_question(
         loan_reference=request.loan_reference,
         items=tuple(sorted(set(request.data_items))),
         regions=tuple(sorted(set(request.regions))),
-        lookback=_lookback(request.lookback),
+        lookback=read_lookback(request.lookback),
         allow_narrowing=request.allow_narrowing,
         min_consent_revision=request.min_consent_revision,
         resend_all=request.resend_all,
@@ -103,7 +103,12 @@ def request_digest(request: QueryCreditRequest) -> bytes:
     return hashlib.sha256(first.SerializeToString(deterministic=True)).digest()
 
 
-def _lookback(message: Lookback) -> int | tuple[date, date] | None:
+def read_lookback(message: Lookback) -> int | tuple[date, date] | None:
+    """Return days before today, or first and last day, or None where neither is given.
+
+    Raises:
+        BashuError: MALFORMED.
+    """
     match message.WhichOneof("range"):
         case "days":
             return int(message.days)

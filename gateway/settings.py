@@ -179,6 +179,16 @@ class RetentionSettings(_Section):
     years: Annotated[int, Field(ge=3, le=30)] = 5
 
 
+class ConsentSettings(_Section):
+    """Asking borrowers for consents. ``decision_url``: where they decide; the bundle's id is put behind.
+
+    ``decision_hours``: how long a borrower may take; then the request has lapsed. A working value, unverified.
+    """
+
+    decision_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+[^\s@?#/]$", max_length=500)] | None = None
+    decision_hours: Annotated[int, Field(ge=1, le=720)] = 72
+
+
 class StandardSettings(_Section):
     """Tables of the unified standard. ``tables``: a folder whose CSV files stand for shipped ones of the same name."""
 
@@ -198,6 +208,7 @@ class Settings(_Section):
     keys: KeySettings
     vault: VaultSettings
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    consent: ConsentSettings = Field(default_factory=ConsentSettings)
     standard: StandardSettings = Field(default_factory=StandardSettings)
     platforms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")], PlatformSettings] = Field(
         default_factory=dict

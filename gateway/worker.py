@@ -27,6 +27,7 @@ from database import Database, check_durability, open_database
 from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
+from gateway.asking.bundles import Bundles
 from gateway.asking.texts import Texts
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
@@ -68,6 +69,7 @@ from gateway.rights.mine import Mine
 from gateway.rights.own_report import OwnReports
 from gateway.server import GatewayServer, Servicers, build_server
 from gateway.services.admin import AdminServicer
+from gateway.services.asking import Asking
 from gateway.services.compliance import ComplianceServicer
 from gateway.services.consent import ConsentServicer
 from gateway.services.credit import CreditServicer
@@ -353,7 +355,17 @@ def _server(
             engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
         ),
         consent=ConsentServicer(  # type: ignore[abstract]
-            consents=consents, texts=Texts(pools.plain, entries=entries), reviews=reviews
+            consents=consents,
+            asking=_asking(
+                settings,
+                engine,
+                pools.plain,
+                consents=consents,
+                registry=registry,
+                entries=entries,
+                pseudonyms=pseudonyms,
+            ),
+            reviews=reviews,
         ),
         loan=LoanServicer(loans=loans, standard=standard, clock=clock),
         subject=SubjectServicer(
@@ -407,6 +419,28 @@ def _server(
         ),
     )
     return build_server(edge_settings, edge=edge, load=load, servicers=servicers)
+
+
+def _asking(
+    settings: Settings,
+    engine: Engine,
+    db: Database,
+    *,
+    consents: Consents,
+    registry: Registry,
+    entries: Entries,
+    pseudonyms: Pseudonyms,
+) -> Asking:
+    texts = Texts(db, entries=entries)
+    lasts = timedelta(hours=settings.consent.decision_hours)
+    return Asking(
+        bundles=Bundles(db, consents=consents, texts=texts, pseudonyms=pseudonyms, lasts=lasts),
+        texts=texts,
+        registry=registry,
+        standard=engine.standard,
+        clock=engine.clock,
+        decision_url=settings.consent.decision_url,
+    )
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms:

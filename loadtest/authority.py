@@ -36,6 +36,7 @@ class Grant:
     institution: str
     identifier: str
     items: Sequence[str]
+    optional_items: Sequence[str] = ()
     display: str = ""
     id_type: str = "uscc"
     purpose: str = "PRE_LOAN_REVIEW"
@@ -109,7 +110,10 @@ class SigningAuthority:
             "purpose": {"code": grant.purpose, "text_sha256": purpose_hash, "legal_basis": "征信业管理条例 Art. 18"},
             "acts": ["QUERY", "EVALUATE"],
             "data": {
-                "items": [{"id": item, "necessity": "required"} for item in grant.items],
+                "items": [
+                    *({"id": item, "necessity": "required"} for item in grant.items),
+                    *({"id": item, "necessity": "optional"} for item in grant.optional_items),
+                ],
                 "lookback_days": grant.lookback_days,
                 "restricted_items_ack": True,
             },

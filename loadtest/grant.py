@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         institution=chosen.institution,
         identifier=chosen.code,
         items=tuple(chosen.item or ITEMS),
+        optional_items=tuple(chosen.optional_item or ()),
         display=chosen.display,
         purpose=chosen.purpose,
         platforms=tuple(chosen.platform or ("chongqing", "sichuan")),
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", required=True, help="统一社会信用代码 whose information it is")
     parser.add_argument("--authority", default="authority-cq", help="授权服务方 who signs (default %(default)s)")
     parser.add_argument("--item", action="append", help="数据项 data item id; repeat it; default all 15 served")
+    parser.add_argument(
+        "--optional-item", action="append", help="可选数据项 item the borrower could leave out; repeat it"
+    )
     parser.add_argument("--platform", action="append", help="平台 platform id; repeat it; default both")
     parser.add_argument(
         "--purpose",

@@ -6,18 +6,33 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bashu.v1 import consent_pb2
+from core.clock import SystemClock
 from database import open_database
+from gateway.asking.bundles import Bundles
 from gateway.asking.texts import Texts
 from gateway.identity.model import CALLER, Role
 from gateway.identity.roles import require_role
 from gateway.reviews import Reviews
+from gateway.services.asking import Asking
 from gateway.services.consent import ConsentServicer
 from gateway.vault.service import Vault
-from tests.admission_stage import open_stage
+from tests.admission_stage import STANDARD, open_stage
 from tests.rights_stage import caller
 
 AUTHORITY = caller("authority-cq", Role.CONSENT_AUTHORITY, "authority")
 OTHER_BANK = caller("bank-sc", Role.LENDER, operator="op-1")
+
+
+def asking_of(stage):
+    texts = Texts(stage.db, entries=stage.entries)
+    return Asking(
+        bundles=Bundles(stage.db, consents=stage.consents, texts=texts, pseudonyms=stage.pseudonyms),
+        texts=texts,
+        registry=stage.registry,
+        standard=STANDARD,
+        clock=SystemClock(),
+        decision_url="https://portal.invalid/consents",
+    )
 
 
 @dataclass
@@ -41,7 +56,7 @@ async def open_asking(fresh_database, fresh_keys, folder):
             vault = Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real")
             servicer = ConsentServicer(
                 consents=stage.consents,
-                texts=Texts(stage.db, entries=stage.entries),
+                asking=asking_of(stage),
                 reviews=Reviews(stage.db, entries=stage.entries),
             )
             yield AskingStage(stage, vault, servicer)

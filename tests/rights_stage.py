@@ -54,12 +54,12 @@ BACKUPS = timedelta(days=35)
 STAFF_NAME = "钱样本丙"
 
 
-def caller(participant, role, institution=None, **facts):
+def caller(participant, role, institution=None, *, kind=InstitutionKind.NONE, **facts):
     return Caller(
         participant_id=participant,
         role=role,
         institution=institution or participant,
-        institution_kind=InstitutionKind.NONE,
+        institution_kind=kind,
         kid="k",
         **facts,
     )

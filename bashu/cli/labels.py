@@ -60,6 +60,12 @@ PURPOSE: Final = {
 }
 ERASURE_STATE: Final = {"RESTRICTED": "限制处理", "ERASED": "已删除"}
 DECIDED_BY: Final = {"RETENTION_OVER": "保存期满", "TWO_OFFICERS": "两名合规人员"}
+BUNDLE_STATE: Final = {
+    "REQUESTED": "待授权",
+    "GRANTED": "已同意",
+    "DENIED": "已拒绝",
+    "LAPSED": "逾期未处理",
+}
 CONSENT_STATE: Final = {
     "REQUESTED": "待授权",
     "DENIED": "已拒绝",

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bashu.cli.labels import (
+    BUNDLE_STATE,
     CHECK,
     COMPLETENESS,
     CONSENT_STATE,
@@ -154,6 +155,35 @@ def consent_facts(consent: consent_pb2.Consent) -> Table:
             "授权书摘要 artefact": consent.artefact_hash.hex(),
         },
     )
+
+
+def bundle_facts(bundle: consent_pb2.GetConsentBundleResponse) -> Table:
+    """Lay out a request for consents."""
+    state = consent_pb2.BundleState.Name(bundle.state).removeprefix("BUNDLE_STATE_")
+    rows = {
+        "请求编号 bundle id": bundle.bundle_id,
+        "状态 state": coded(state, BUNDLE_STATE),
+        "请求机构 institution": bundle.institution,
+        "请求与截止 asked, lapses": f"{moment(bundle.requested_at)} – {moment(bundle.expires_at)}",
+        "决定时间 decided": moment(bundle.decided_at) if bundle.HasField("decided_at") else "",
+        "授权编号 consent ids": "\n".join(bundle.consent_ids),
+        "后果 consequences": bundle.consequences,
+    }
+    return facts("授权请求 request", rows)
+
+
+def draft_facts(draft: consent_pb2.ConsentDraft) -> Table:
+    """Lay out one consent asked for."""
+    dates = draft.lookback.dates
+    rows = {
+        "用途 purpose": draft.purpose,
+        "平台 platforms": ", ".join(draft.platform_ids),
+        "必要信息 required": "\n".join(item_name(item) for item in draft.required_items),
+        "可选信息 optional": "\n".join(item_name(item) for item in draft.optional_items),
+        "天数与次数 days, uses": f"{draft.days} / {draft.max_uses}",
+        "回溯 look-back": f"{getattr(dates, 'from')} – {dates.to}" if dates.to else f"{draft.lookback.days} days",
+    }
+    return facts("所请求的授权 asked for", rows)
 
 
 def notice_facts(notice: consent_pb2.Notice) -> Table:

@@ -81,6 +81,38 @@ CONSENT_STATE_SUPERSEDED: ConsentState.ValueType  # 11
 """已被替代: replaced by a later consent."""
 Global___ConsentState: _TypeAlias = ConsentState  # noqa: Y015
 
+class _BundleState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BundleStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BundleState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BUNDLE_STATE_UNSPECIFIED: _BundleState.ValueType  # 0
+    """Never sent."""
+    BUNDLE_STATE_REQUESTED: _BundleState.ValueType  # 1
+    """待授权: asked for, not decided."""
+    BUNDLE_STATE_GRANTED: _BundleState.ValueType  # 2
+    """已同意: granted, whole or in part."""
+    BUNDLE_STATE_DENIED: _BundleState.ValueType  # 3
+    """已拒绝: refused by the borrower."""
+    BUNDLE_STATE_LAPSED: _BundleState.ValueType  # 4
+    """逾期未处理: not decided in time."""
+
+class BundleState(_BundleState, metaclass=_BundleStateEnumTypeWrapper):
+    """State of a bundle: a function of its decision and the time."""
+
+BUNDLE_STATE_UNSPECIFIED: BundleState.ValueType  # 0
+"""Never sent."""
+BUNDLE_STATE_REQUESTED: BundleState.ValueType  # 1
+"""待授权: asked for, not decided."""
+BUNDLE_STATE_GRANTED: BundleState.ValueType  # 2
+"""已同意: granted, whole or in part."""
+BUNDLE_STATE_DENIED: BundleState.ValueType  # 3
+"""已拒绝: refused by the borrower."""
+BUNDLE_STATE_LAPSED: BundleState.ValueType  # 4
+"""逾期未处理: not decided in time."""
+Global___BundleState: _TypeAlias = BundleState  # noqa: Y015
+
 @_typing.final
 class Consent(_message.Message):
     """A consent as its parties may see it."""
@@ -502,7 +534,7 @@ class RequestConsentRequest(_message.Message):
     DRAFTS_FIELD_NUMBER: _builtins.int
     NOTICE_SHA256_FIELD_NUMBER: _builtins.int
     bundle_id: _builtins.str
-    """UUID chosen by the lender; repeating it answers alike."""
+    """UUID chosen by the lender, empty: made by the server. The same bundle again answers alike."""
     notice_sha256: _builtins.bytes
     """SHA-256 of the registered notice."""
     @_builtins.property
@@ -538,10 +570,13 @@ class RequestConsentResponse(_message.Message):
     BUNDLE_ID_FIELD_NUMBER: _builtins.int
     DECISION_URL_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
     bundle_id: _builtins.str
     """Bundle id."""
     decision_url: _builtins.str
-    """Link or QR content."""
+    """Link or QR content; empty where the operator named no portal in its settings."""
+    consequences: _builtins.str
+    """What follows from granting and from refusing, Chinese and English, to be shown before the last tap."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When the link lapses, UTC."""
@@ -552,14 +587,107 @@ class RequestConsentResponse(_message.Message):
         bundle_id: _builtins.str = ...,
         decision_url: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        consequences: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_id", b"bundle_id", "decision_url", b"decision_url", "expires_at", b"expires_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_id", b"bundle_id", "consequences", b"consequences", "decision_url", b"decision_url", "expires_at", b"expires_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestConsentResponse: _TypeAlias = RequestConsentResponse  # noqa: Y015
+
+@_typing.final
+class GetConsentBundleRequest(_message.Message):
+    """Names a bundle to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    bundle_id: _builtins.str
+    """Bundle id."""
+    def __init__(
+        self,
+        *,
+        bundle_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_id", b"bundle_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConsentBundleRequest: _TypeAlias = GetConsentBundleRequest  # noqa: Y015
+
+@_typing.final
+class GetConsentBundleResponse(_message.Message):
+    """What is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DRAFTS_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    CONSENT_IDS_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
+    bundle_id: _builtins.str
+    """Bundle id."""
+    institution: _builtins.str
+    """Who asks."""
+    state: Global___BundleState.ValueType
+    """State now, by the database's clock."""
+    consequences: _builtins.str
+    """What follows from granting and from refusing, Chinese and English."""
+    @_builtins.property
+    def drafts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentDraft]:
+        """What is asked for."""
+
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """The notice to be shown."""
+
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked, UTC."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it lapses, UTC."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided, UTC; absent before."""
+
+    @_builtins.property
+    def consent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Consents granted."""
+
+    def __init__(
+        self,
+        *,
+        bundle_id: _builtins.str = ...,
+        institution: _builtins.str = ...,
+        state: Global___BundleState.ValueType = ...,
+        drafts: _abc.Iterable[Global___ConsentDraft] | None = ...,
+        notice: Global___Notice | None = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        consent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        consequences: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "expires_at", b"expires_at", "notice", b"notice", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_id", b"bundle_id", "consent_ids", b"consent_ids", "consequences", b"consequences", "decided_at", b"decided_at", "drafts", b"drafts", "expires_at", b"expires_at", "institution", b"institution", "notice", b"notice", "requested_at", b"requested_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConsentBundleResponse: _TypeAlias = GetConsentBundleResponse  # noqa: Y015
 
 @_typing.final
 class DecideConsentRequest(_message.Message):
@@ -600,18 +728,22 @@ class DecideConsentResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSENTS_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
+    consequences: _builtins.str
+    """What follows from the decision, Chinese and English."""
     @_builtins.property
     def consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Consent]:
-        """Consents that stand now."""
+        """Consents granted; empty on refusal."""
 
     def __init__(
         self,
         *,
         consents: _abc.Iterable[Global___Consent] | None = ...,
+        consequences: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consents", b"consents"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consents", b"consents", "consequences", b"consequences"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

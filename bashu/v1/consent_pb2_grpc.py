@@ -60,6 +60,11 @@ class ConsentServiceStub:
                 request_serializer=bashu_dot_v1_dot_consent__pb2.DecideConsentRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_consent__pb2.DecideConsentResponse.FromString,
                 _registered_method=True)
+        self.GetConsentBundle = channel.unary_unary(
+                '/bashu.v1.ConsentService/GetConsentBundle',
+                request_serializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.FromString,
+                _registered_method=True)
         self.RevokeConsent = channel.unary_unary(
                 '/bashu.v1.ConsentService/RevokeConsent',
                 request_serializer=bashu_dot_v1_dot_consent__pb2.RevokeConsentRequest.SerializeToString,
@@ -132,6 +137,14 @@ class ConsentServiceServicer:
 
     def DecideConsent(self, request, context):
         """The borrower's decision on a bundle. Role SUBJECT_AGENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsentBundle(self, request, context):
+        """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
+        subject's), LENDER (its own).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +227,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.DecideConsent,
                     request_deserializer=bashu_dot_v1_dot_consent__pb2.DecideConsentRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_consent__pb2.DecideConsentResponse.SerializeToString,
+            ),
+            'GetConsentBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsentBundle,
+                    request_deserializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.SerializeToString,
             ),
             'RevokeConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeConsent,
@@ -387,6 +405,33 @@ class ConsentService:
             '/bashu.v1.ConsentService/DecideConsent',
             bashu_dot_v1_dot_consent__pb2.DecideConsentRequest.SerializeToString,
             bashu_dot_v1_dot_consent__pb2.DecideConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsentBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ConsentService/GetConsentBundle',
+            bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.SerializeToString,
+            bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

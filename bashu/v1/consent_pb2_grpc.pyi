@@ -28,6 +28,10 @@ class ConsentServiceStub:
     """Asks a borrower for a bundle of consents with one signing. Role LENDER."""
     DecideConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.DecideConsentRequest, _consent_pb2.DecideConsentResponse]
     """The borrower's decision on a bundle. Role SUBJECT_AGENT."""
+    GetConsentBundle: _aio.UnaryUnaryMultiCallable[_consent_pb2.GetConsentBundleRequest, _consent_pb2.GetConsentBundleResponse]
+    """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
+    subject's), LENDER (its own).
+    """
     RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _consent_pb2.RevokeConsentResponse]
     """Withdraws a consent (撤回); what was acknowledged is never followed by a release. Roles SUBJECT_AGENT,
     CONSENT_AUTHORITY (its own), LENDER (its own).
@@ -89,6 +93,16 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_consent_pb2.DecideConsentRequest, _abc.Awaitable[_consent_pb2.DecideConsentResponse]],
     ) -> _abc.Awaitable[_consent_pb2.DecideConsentResponse]:
         """The borrower's decision on a bundle. Role SUBJECT_AGENT."""
+
+    @_abc_1.abstractmethod
+    def GetConsentBundle(
+        self,
+        request: _consent_pb2.GetConsentBundleRequest,
+        context: _aio.ServicerContext[_consent_pb2.GetConsentBundleRequest, _abc.Awaitable[_consent_pb2.GetConsentBundleResponse]],
+    ) -> _abc.Awaitable[_consent_pb2.GetConsentBundleResponse]:
+        """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
+        subject's), LENDER (its own).
+        """
 
     @_abc_1.abstractmethod
     def RevokeConsent(

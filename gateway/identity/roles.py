@@ -27,6 +27,7 @@ _TABLE: Final = {
         "RegisterConsent": _LENDER | _SUBJECT | {Role.CONSENT_AUTHORITY},
         "RequestConsent": _LENDER,
         "DecideConsent": _SUBJECT,
+        "GetConsentBundle": _LENDER | _SUBJECT,
         "RevokeConsent": _SUBJECT | _LENDER | {Role.CONSENT_AUTHORITY},
         "PauseConsent": _SUBJECT,
         "ResumeConsent": _SUBJECT,

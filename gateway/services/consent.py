@@ -16,12 +16,11 @@ from consent.state import state, state_reason
 from consent.store import Party
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
-from gateway.asking.store import ConsentText
-from gateway.asking.texts import Texts
 from gateway.consents import Consents, Shown
 from gateway.identity.model import Caller, Role, current_caller
 from gateway.interceptors import Context
 from gateway.reviews import REVIEWERS, Reviews, by_caller
+from gateway.services.asking import AFTER_GRANTING, AFTER_REFUSING, Asking, notice_message
 from gateway.services.paging import after_id, page_size
 from gateway.validation import validate
 
@@ -40,11 +39,11 @@ _ACTORS: Final = {
 
 
 class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
-    """Registering, reading, pausing and withdrawing; asking for consents and evidence answers UNIMPLEMENTED."""
+    """Asking and deciding, registering, reading, pausing and withdrawing; evidence answers UNIMPLEMENTED."""
 
-    def __init__(self, *, consents: Consents, texts: Texts, reviews: Reviews) -> None:
+    def __init__(self, *, consents: Consents, asking: Asking, reviews: Reviews) -> None:
         self._consents = consents
-        self._texts = texts
+        self._asking = asking
         self._reviews = reviews
 
     async def RegisterNotice(  # noqa: N802 - the contract's name
@@ -53,7 +52,7 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         """Register the text of a notice or a purpose; the same again answers alike."""
         validate(request)
         caller = current_caller()
-        text = await self._texts.register(
+        text = await self._asking.texts.register(
             request.text,
             notice_id=request.notice_id,
             version=request.version,
@@ -68,7 +67,7 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
     ) -> consent_pb2.GetNoticeResponse:
         """Read a registered text by its hash; it names nobody, so a reviewer's look is no view of a record."""
         validate(request)
-        return consent_pb2.GetNoticeResponse(notice=notice_message(await self._texts.get(request.sha256)))
+        return consent_pb2.GetNoticeResponse(notice=notice_message(await self._asking.texts.get(request.sha256)))
 
     async def RegisterConsent(  # noqa: N802
         self, request: consent_pb2.RegisterConsentRequest, _context: Context
@@ -83,6 +82,32 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         shown = await self._consents.show(registered.facts.consent_id, institution=None)
         return consent_pb2.RegisterConsentResponse(consent=_consent(shown), entry_id=str(registered.entry_id))
 
+    async def RequestConsent(  # noqa: N802
+        self, request: consent_pb2.RequestConsentRequest, _context: Context
+    ) -> consent_pb2.RequestConsentResponse:
+        """Ask a borrower for a bundle of consents with one signing."""
+        validate(request)
+        return await self._asking.request(request, current_caller())
+
+    async def GetConsentBundle(  # noqa: N802
+        self, request: consent_pb2.GetConsentBundleRequest, _context: Context
+    ) -> consent_pb2.GetConsentBundleResponse:
+        """Read what a borrower is asked for."""
+        validate(request)
+        return await self._asking.show(request, current_caller())
+
+    async def DecideConsent(  # noqa: N802
+        self, request: consent_pb2.DecideConsentRequest, _context: Context
+    ) -> consent_pb2.DecideConsentResponse:
+        """Record the borrower's decision: every consent of it, or none."""
+        validate(request)
+        bundle = await self._asking.decide(request, current_caller())
+        shown = [await self._consents.show(consent_id, institution=None) for consent_id in bundle.consent_ids]
+        return consent_pb2.DecideConsentResponse(
+            consents=[_consent(each) for each in shown],
+            consequences=AFTER_GRANTING if bundle.granted else AFTER_REFUSING,
+        )
+
     async def GetConsent(  # noqa: N802
         self, request: consent_pb2.GetConsentRequest, _context: Context
     ) -> consent_pb2.GetConsentResponse:
@@ -95,7 +120,7 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         if request.with_history:
             answer.artefact = shown.parsed.raw
             answer.events.extend(_event(event) for event in shown.events)
-            answer.notices.extend(map(notice_message, await self._texts.of_artefact(shown.parsed.artefact)))
+            answer.notices.extend(map(notice_message, await self._asking.texts.of_artefact(shown.parsed.artefact)))
         return answer
 
     async def RevokeConsent(  # noqa: N802
@@ -268,21 +293,6 @@ def _event(event: ConsentEvent) -> consent_pb2.ConsentEvent:
         entry_id=str(event.entry_id),
     )
     message.at.FromDatetime(event.at)
-    return message
-
-
-def notice_message(text: ConsentText) -> consent_pb2.Notice:
-    """Return a registered text as the contract's message."""
-    message = consent_pb2.Notice(
-        sha256=text.sha256,
-        institution=text.institution,
-        notice_id=text.notice_id,
-        version=text.version,
-        lang=text.lang,
-        text=text.body,
-        entry_id=str(text.entry_id),
-    )
-    message.registered_at.FromDatetime(text.registered_at)
     return message
 
 

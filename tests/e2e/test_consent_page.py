@@ -12,6 +12,7 @@ from loadtest.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "consent.md"
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -34,9 +35,25 @@ def _wide() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "200"}
 
 
-async def test_a_text_is_registered_and_read_back_as_written(stack: Stack) -> None:
+def registered(stack: Stack) -> str:
     write, register, read = commands("## The texts")
     run(stack, write)
     digest = SHA256.search(run(stack, register))
     assert digest is not None
     assert "保存期限" in run(stack, read.replace("SHA256", digest.group()))
+    return digest.group()
+
+
+def test_a_lender_asks_and_the_borrower_grants_less_as_written(stack: Stack) -> None:
+    request, agent, read, sign, decide = commands("## Asking a borrower")
+    asked = run(stack, request.replace("SHA256", registered(stack)))
+    found = UUID.search(asked)
+    assert found is not None
+    assert f"https://portal.invalid/consents/{found.group()}" in asked
+    run(stack, agent)
+    assert "REQUESTED" in run(stack, read.replace("BUNDLE_ID", found.group()))
+    run(stack, sign)
+    decided = run(stack, decide.replace("BUNDLE_ID", found.group()))
+    assert "ACTIVE" in decided
+    assert "纳税信用" not in decided
+    assert "GRANTED" in run(stack, read.replace("BUNDLE_ID", found.group()))

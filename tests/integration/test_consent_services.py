@@ -15,7 +15,6 @@ from core.clock import SystemClock
 from core.commitments import subject_commitment
 from core.errors import BashuError, Reason
 from database import open_database
-from gateway.asking.texts import Texts
 from gateway.identity.model import CALLER, Caller, InstitutionKind, Mandate, Role
 from gateway.identity.roles import require_role
 from gateway.officers import Holds
@@ -36,6 +35,7 @@ from tests.admission_stage import (
     STANDARD,
     open_stage,
 )
+from tests.asking_stage import asking_of
 
 STATES = consent_pb2.ConsentState
 
@@ -129,9 +129,7 @@ def _services(stage, vault):
     return Services(
         stage,
         {
-            "Consent": ConsentServicer(
-                consents=stage.consents, texts=Texts(stage.db, entries=stage.entries), reviews=reviews
-            ),
+            "Consent": ConsentServicer(consents=stage.consents, asking=asking_of(stage), reviews=reviews),
             "Compliance": ComplianceServicer(
                 db=stage.db,
                 holds=holds,

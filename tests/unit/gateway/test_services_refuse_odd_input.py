@@ -54,7 +54,7 @@ async def test_a_reason_to_withdraw_is_a_code_and_no_number_of_somebody(reason):
     CALLER.set(SimpleNamespace(role=Role.LENDER, institution="bank-cq"))
     request = consent_pb2.RevokeConsentRequest(consent_id="01a20a5a-920b-7835-8d73-3e578a74bb56", reason=reason)
     with pytest.raises(BashuError) as caught:
-        await ConsentServicer(consents=None, texts=None, reviews=None).RevokeConsent(request, None)
+        await ConsentServicer(consents=None, asking=None, reviews=None).RevokeConsent(request, None)
     assert (caught.value.reason, caught.value.field) == (Reason.MALFORMED, "reason")
 
 
@@ -84,7 +84,7 @@ async def test_an_artefact_is_brought_by_its_authority_or_its_subjects_agent(cal
     artefact = SimpleNamespace(issuer="authority-cq", subject=SimpleNamespace(commitment="a" * 64))
     consents = Register(artefact)
     with pytest.raises(BashuError):
-        await ConsentServicer(consents=consents, texts=None, reviews=None).RegisterConsent(
+        await ConsentServicer(consents=consents, asking=None, reviews=None).RegisterConsent(
             consent_pb2.RegisterConsentRequest(artefact=b"x"), None
         )
     assert consents.is_party is is_party
