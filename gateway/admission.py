@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from consent import budget
-from consent.artefact import ParsedArtefact
+from consent.artefact import Act, ParsedArtefact
 from consent.checks import check_form, decide
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, PlatformFact, Refusal, Scope
 from consent.scope import Case, Rulebook
@@ -87,6 +87,7 @@ class Admitted:
     """An admitted question. ``permit.targets`` holds only what this attempt still has to ask.
 
     ``subject_commitment``: the subject's, as the consent has it, or its pseudonym where there is no consent.
+    ``acts``: what the consent allows, empty without one.
     ``outcomes``: the last status of each platform and item of earlier attempts (``platform/item/STATUS``).
     """
 
@@ -95,6 +96,7 @@ class Admitted:
     attempt: int
     consent_revision: int
     subject_commitment: str
+    acts: frozenset[Act] = frozenset()
     outcomes: tuple[str, ...] = ()
 
 
@@ -438,6 +440,7 @@ def _admitted(granted: _Granted, entry: Entry) -> Admitted:
         attempt=permit.attempt,
         consent_revision=permit.consent_revision,
         subject_commitment=row.commitment if row else granted.question.pseudonym,
+        acts=granted.parsed.artefact.acts if granted.parsed else frozenset(),
         outcomes=previous.outcomes if previous else (),
     )
 

@@ -28,6 +28,7 @@ from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.disputes.annotations import Annotations
+from gateway.enquiries import Enquiries
 from gateway.identity.model import Caller
 from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.platform.disclosures import Disclosures
@@ -65,6 +66,7 @@ class Engine:
     operator: GatewayOperator
     clock: Clock
     annotations: Annotations | None = None
+    enquiries: Enquiries | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,8 @@ async def answer_query(
         failure = unavailable(shown)
         await engine.releases.fail(permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(shown))
         raise failure
-    report = _merged(engine, admitted, [*shown, *_skipped(engine, admitted)])
+    counted = [] if engine.enquiries is None else await engine.enquiries.answers(admitted)
+    report = _merged(engine, admitted, [*shown, *counted, *_skipped(engine, admitted)])
     if engine.annotations is not None:
         await engine.annotations.annotate(report, permit.subject)
     if request.include_evaluation:

@@ -41,6 +41,7 @@ from gateway.desk.unmask import Unmasking
 from gateway.disputes.annotations import Annotations
 from gateway.disputes.forwarding import Forwarding
 from gateway.disputes.service import Disputes
+from gateway.enquiries import Enquiries
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
 from gateway.http import TileServer
@@ -229,6 +230,12 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         standard=standard,
         operator=_operator(settings),
         clock=clock,
+        enquiries=Enquiries(
+            pools.hot,
+            pseudonyms=pseudonyms,
+            purposes=[purpose.purpose_id for purpose in standard.purposes.all() if purpose.counts_as_enquiry],
+            clock=clock,
+        ),
     )
     consents = Consents(
         pools.plain,

@@ -49,6 +49,7 @@ class Grant:
     max_uses: int = 3
     frequency: tuple[int, str] = (3, "DAY")
     min_interval_s: int = 0
+    acts: Sequence[str] = ("QUERY", "EVALUATE")
     term: dict[str, Any] | None = None
     consent_id: UUID = field(default_factory=uuid7)
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class SigningAuthority:
                 for platform in grant.platforms
             ],
             "purpose": {"code": grant.purpose, "text_sha256": purpose_hash, "legal_basis": "征信业管理条例 Art. 18"},
-            "acts": ["QUERY", "EVALUATE"],
+            "acts": list(grant.acts),
             "data": {
                 "items": [
                     *({"id": item, "necessity": "required"} for item in grant.items),

@@ -20,6 +20,7 @@ from loadtest.stack import read_description
 SUBJECT: Final = "91500105XXTT00157C"
 NAME: Final = "重庆示例十五号贸易有限公司"
 LENDERS: Final = tuple(f"bank-{number:02d}" for number in range(1, 10))
+COUNTED: Final = ("QUERY", "EVALUATE", "COUNT_ENQUIRIES")
 ITEMS: Final = ("enterprise_registration", "tax_credit_grade")
 
 
@@ -33,7 +34,9 @@ async def ask_as_all(description: Path) -> None:
 
 
 async def _ask(description: Path, lender: str, authority: SigningAuthority) -> None:
-    grant = Grant(institution=lender, identifier=SUBJECT, items=ITEMS, display=NAME, max_uses=1, mode="ONE_TIME")
+    grant = Grant(
+        institution=lender, identifier=SUBJECT, items=ITEMS, display=NAME, max_uses=1, mode="ONE_TIME", acts=COUNTED
+    )
     async with Bashu(Profile.of_dev_stack(description, lender), channels=1) as bank:
         await bank.register_consent(authority.sign(grant))
         request = credit_pb2.QueryCreditRequest(

@@ -25,6 +25,7 @@ from bashu.profiles import Profile
 from bashu.v1 import common_pb2, credit_pb2, report_pb2
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
+from loadtest.enquiries import COUNTED
 from loadtest.stack import Stack, dev_stack
 from standards.catalogue import load_standard
 
@@ -110,7 +111,7 @@ async def _evaluation_differences(bank: Bashu, authority: SigningAuthority, step
     """Evaluate the subject under a consent of its own for all that the card asks, and compare the one line of it."""
     card = load_standard().card
     items = sorted({item for rule in card.indicators for item in rule.items}.union(card.hard_stop_items))
-    grant = Grant(institution="bank-cq", identifier=step.code, items=items, display=step.name, max_uses=1)
+    grant = Grant(institution="bank-cq", identifier=step.code, items=items, display=step.name, max_uses=1, acts=COUNTED)
     await bank.register_consent(authority.sign(grant))
     request = credit_pb2.QueryCreditRequest(
         request_id=new_request_id(),

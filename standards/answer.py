@@ -18,6 +18,8 @@ from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import QUALITY_REPORTED, CreditRecord, Quality
 
 BODY: Final = "body"
+GATEWAY: Final = "gateway"
+"""Stands for a platform where the gateway answers from its own ledger."""
 
 
 class Mark(StrEnum):

@@ -18,6 +18,8 @@ HOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "both": ("chongqing", "sichuan"),
     "none": (),
 }
+ENQUIRY_COUNT: Final = "platform_enquiry_count"
+"""The one item that no platform holds: the gateway's own ledger does."""
 NEVER_MERGED: Final = frozenset({"platform_score", "public_credit_evaluation"})
 """Scores and grades on a platform's own scale: two of them are two records, never one."""
 

@@ -24,7 +24,7 @@ from bashu.v1.report_pb2 import (
     Withheld,
 )
 from core.permit import SubjectKind
-from standards.answer import ItemAnswer, body_of
+from standards.answer import GATEWAY, ItemAnswer, body_of
 from standards.catalogue import STANDARD_VERSION, Standard
 from standards.choosing import Chosen, choose
 from standards.days import beijing_day
@@ -115,11 +115,14 @@ def evaluate_into(report: CreditReport, *, standard: Standard, granted: Collecti
 
 
 def completeness(answers: Sequence[ItemAnswer], coverage: Decimal | None) -> Completeness.ValueType:
-    """Return the first that fits of PARTIAL, EMPTY, THIN, FULL. What was SKIPPED was not asked."""
+    """Return the first that fits of PARTIAL, EMPTY, THIN, FULL. What was SKIPPED was not asked.
+
+    The gateway's own count of enquiries is always there, so by itself it makes no report other than EMPTY.
+    """
     asked = [answer for answer in answers if answer.status != PlatformStatus.PLATFORM_STATUS_SKIPPED]
     if not all(answer.has_answered for answer in asked):
         return COMPLETENESS_PARTIAL
-    if not any(answer.records or answer.held_back for answer in asked):
+    if not any((answer.records or answer.held_back) and answer.platform_id != GATEWAY for answer in asked):
         return COMPLETENESS_EMPTY
     return COMPLETENESS_THIN if coverage is not None and coverage < THIN_BELOW else COMPLETENESS_FULL
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from standards.items import ENQUIRY_COUNT
 from standards.scorecard.card import IndicatorRule
 from standards.scorecard.evidence import YEAR_MONTHS, Evidence, Row, day_of, month_number, months_before, number
 
@@ -140,7 +141,7 @@ def _debt_to_sales(evidence: Evidence, _rule: IndicatorRule) -> Measured | None:
 
 
 def _enquiring_lenders(evidence: Evidence, _rule: IndicatorRule) -> Measured | None:
-    return _most(evidence.of("platform_enquiry_count"), "distinct_institutions")
+    return _most(evidence.of(ENQUIRY_COUNT), "distinct_institutions")
 
 
 def _lenders_with_balance(evidence: Evidence, _rule: IndicatorRule) -> Measured | None:

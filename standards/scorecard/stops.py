@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from standards.items import ENQUIRY_COUNT
 from standards.scorecard.card import Card, Words
 from standards.scorecard.evidence import Evidence, Row
 
@@ -49,7 +50,9 @@ def find_stops(card: Card, evidence: Evidence, effects: Mapping[str, str]) -> St
         if (hits[stop.code] and not conflicts.intersection(hits[stop.code])) or (stop.code == "XH06" and mismatched)
     )
     unanswered = [item for item in card.hard_stop_items if evidence.missing([item]) is not None]
-    if not statuses and "enterprise_registration" not in unanswered and evidence.rows:
+    # A firm of which platforms tell anything is registered somewhere; the gateway's own count says nothing of that.
+    is_known = any(item != ENQUIRY_COUNT for item in evidence.rows)
+    if not statuses and "enterprise_registration" not in unanswered and is_known:
         unanswered.append("enterprise_registration")
     reviewed = tuple(row.record_id for row in statuses if _effect(row, effects) == "HUMAN_REVIEW")
     return Stops(hit=hit, conflicts=tuple(sorted(conflicts)), unanswered=tuple(sorted(unanswered)), reviewed=reviewed)

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bashu.v1.common_pb2 import PlatformStatus
+from core.clock import SystemClock
+from gateway.enquiries import Enquiries
 from ledger.access.enquiries import ENQUIRIES, count_once, enquiry_count
 from tests.admission_stage import FIRM, OTHER_FIRM, STANDARD, open_stage
 
@@ -58,3 +61,24 @@ async def test_counting_reads_one_subjects_rows_by_index(stage):
     text = "\n".join(row[0] for row in plan)
     assert "Seq Scan" not in text
     assert "ledger_subject_pkey" in text
+
+
+async def test_the_count_is_given_only_where_the_consent_names_the_item_allows_counting_and_reaches_back(stage):
+    enquiries = Enquiries(stage.db, pseudonyms=stage.pseudonyms, purposes=COUNTED, clock=SystemClock())
+    asked = ("tax_payment", "platform_enquiry_count")
+    data = {"items": [{"id": item, "necessity": "required"} for item in asked]}
+
+    async def answers(consent, items=asked, **ask):
+        told = await enquiries.answers(await stage.ask(consent, items=items, **ask))
+        counts = [[row.platform_enquiry_count.distinct_institutions for row in one.records] for one in told]
+        return [(PlatformStatus.Name(one.status), one.detail, found) for one, found in zip(told, counts, strict=True)]
+
+    consent, another = [await stage.grant(data=data, acts=["QUERY", "COUNT_ENQUIRIES"]) for _ in range(2)]
+    assert await answers(another, items=("tax_payment",)) == []
+    assert await answers(consent) == [("PLATFORM_STATUS_OK", "", [0])]
+    await stage.release(await stage.ask(consent, items=("tax_payment",)))
+    await count(stage)
+    assert await answers(consent) == [("PLATFORM_STATUS_OK", "", [1])]
+    silent = await stage.grant(data=data)
+    assert await answers(silent) == [("PLATFORM_STATUS_SKIPPED", "NOT_HELD", [])]
+    assert await answers(another, lookback=30) == [("PLATFORM_STATUS_SKIPPED", "NOT_HELD OUTSIDE_LOOKBACK", [])]
