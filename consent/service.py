@@ -10,7 +10,7 @@ from uuid import UUID
 from consent import store
 from consent.artefact import ParsedArtefact
 from consent.model import Actor, ConsentFacts, ConsentState, Loan, LoanEnd, Transition
-from consent.state import REFUSALS, state
+from consent.state import REFUSALS, state, state_reason
 from core.errors import BashuError, Reason
 from database import Statements
 
@@ -166,6 +166,16 @@ def ended_by_loan(facts: ConsentFacts, *, at: datetime, now: datetime) -> Change
         return None
     after = replace(facts, ended_by_loan=at)
     return _change(facts, after, reason=Reason.LOAN_CLOSED.value, actor=Actor.LENDER, now=now)
+
+
+def ended_by_time(facts: ConsentFacts, *, recorded: ConsentState, now: datetime) -> Change | None:
+    """Return the event of what time or the last use brought, None where the last event (``recorded``) says it."""
+    reached = state(facts, now)
+    if reached not in {ConsentState.EXPIRED, ConsentState.EXHAUSTED} or reached is recorded:
+        return None
+    reason = state_reason(facts, now) or reached.value
+    change = _change(facts, facts, reason=reason, actor=Actor.SYSTEM, now=now)
+    return replace(change, transition=replace(change.transition, from_state=recorded))
 
 
 def closed_loan(loan: Loan, *, reason: LoanEnd, now: datetime) -> Loan:

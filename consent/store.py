@@ -64,6 +64,20 @@ _UPDATE: Final = """
 UPDATE consent SET version = version + 1, revision = $2, last_event = $3, revoked_at = $4, held_count = $5,
     superseded_by = $6, ended_by_loan = $7, paused_at = $8
 WHERE consent_id = $1"""
+ENDED_UNRECORDED: Final = """
+WITH page AS MATERIALIZED (
+    SELECT consent_id, revision, revoked_at, held_count, superseded_by, paused_at, nbf, used, max_uses,
+        least(exp, ended_by_loan) AS ends, bashu_now() AS now
+    FROM consent WHERE consent_id > $1 ORDER BY consent_id LIMIT $2
+)
+SELECT p.consent_id,
+    p.revoked_at IS NULL AND p.held_count = 0 AND p.superseded_by IS NULL AND (
+        (p.now >= p.ends AND e.to_state <> 'EXPIRED')
+        OR (p.now < p.ends AND p.now >= p.nbf AND p.paused_at IS NULL AND p.used >= p.max_uses
+            AND e.to_state <> 'EXHAUSTED')
+    ) AS is_ended
+FROM page AS p JOIN consent_event AS e ON e.consent_id = p.consent_id AND e.revision = p.revision
+ORDER BY p.consent_id"""
 _TOUCH: Final = "UPDATE consent SET version = version + 1 WHERE consent_id = ANY($1::uuid[])"
 _INSERT_EVENT: Final = """
 INSERT INTO consent_event
@@ -175,6 +189,16 @@ async def insert(tx: Statements, facts: ConsentFacts, artefact: bytes) -> bool:
 async def artefacts(db: Statements, consent_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """Return the stored bytes of consents."""
     return {row["consent_id"]: row["artefact"] for row in await db.fetch(_ARTEFACTS, list(consent_ids))}
+
+
+async def ended_unrecorded(db: Statements, *, after: UUID, limit: int) -> tuple[UUID | None, list[UUID]]:
+    """Look at ``limit`` consents after an id: return the last id seen, None at the end, and those that time ended.
+
+    Of the latter, none whose last event says so. Not locked: whoever records one looks again.
+    """
+    rows = await db.fetch(ENDED_UNRECORDED, after, limit)
+    last = rows[-1]["consent_id"] if len(rows) == limit else None
+    return last, [row["consent_id"] for row in rows if row["is_ended"]]
 
 
 async def update(tx: Statements, facts: ConsentFacts) -> None:

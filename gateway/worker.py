@@ -41,6 +41,7 @@ from gateway.desk.unmask import Unmasking
 from gateway.disputes.annotations import Annotations
 from gateway.disputes.forwarding import Forwarding
 from gateway.disputes.service import Disputes
+from gateway.endings import Endings
 from gateway.enquiries import Enquiries
 from gateway.entries import Entries
 from gateway.holds import SubjectHolds
@@ -129,6 +130,7 @@ class Worker:
     engine: Engine
     registry: Registry
     sweeper: Sweeper
+    endings: Endings
     tallies: Tallies
     erasures: Erasures
     annotations: Annotations
@@ -146,6 +148,7 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.engine.admissions.run()),
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
+            group.create_task(worker.endings.run()),
             group.create_task(worker.tallies.run()),
             group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
@@ -278,6 +281,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         engine=engine,
         registry=registry,
         sweeper=Sweeper(pools.hot, entries=entries),
+        endings=Endings(pools.plain, entries=entries),
         tallies=Tallies(pools.plain, entries=entries),
         erasures=erasures,
         annotations=annotations,
