@@ -105,13 +105,18 @@ def resumed(facts: ConsentFacts, *, now: datetime, expected_revision: int = 0) -
     return _change(facts, replace(facts, paused_at=None), reason="RESUMED", actor=Actor.SUBJECT, now=now)
 
 
-def held(facts: ConsentFacts, *, reason: str, now: datetime) -> Change:
-    """Return the consent with one more hold of compliance on it."""
+def noted(facts: ConsentFacts, *, reason: str, actor: Actor, now: datetime) -> Change:
+    """Return the consent as it was, with an event that its parties read in its history."""
+    return _change(facts, facts, reason=reason, actor=actor, now=now)
+
+
+def held(facts: ConsentFacts, *, reason: str, now: datetime, actor: Actor = Actor.COMPLIANCE) -> Change:
+    """Return the consent with one more hold on it; SYSTEM places that of a late paper."""
     after = replace(facts, held_count=facts.held_count + 1)
-    return _change(facts, after, reason=reason, actor=Actor.COMPLIANCE, now=now)
+    return _change(facts, after, reason=reason, actor=actor, now=now)
 
 
-def unheld(facts: ConsentFacts, *, reason: str, now: datetime) -> Change:
+def unheld(facts: ConsentFacts, *, reason: str, now: datetime, actor: Actor = Actor.COMPLIANCE) -> Change:
     """Return the consent with one hold less.
 
     Raises:
@@ -120,7 +125,7 @@ def unheld(facts: ConsentFacts, *, reason: str, now: datetime) -> Change:
     if not facts.held_count:
         raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no hold stands on this consent")
     after = replace(facts, held_count=facts.held_count - 1)
-    return _change(facts, after, reason=reason, actor=Actor.COMPLIANCE, now=now)
+    return _change(facts, after, reason=reason, actor=actor, now=now)
 
 
 def superseded(facts: ConsentFacts, *, by: ConsentFacts, artefact_hash: bytes, now: datetime) -> Change:

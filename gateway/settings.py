@@ -79,7 +79,7 @@ class ServerSettings(_Section):
     max_stream_s: Seconds = 3600.0
     max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 256
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 256
-    max_request_bytes: Annotated[int, Field(ge=4096, le=64 * 1024 * 1024)] = 1024 * 1024
+    max_request_bytes: Annotated[int, Field(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=4096, le=64 * 1024 * 1024)] = 16 * 1024 * 1024
     drain_s: Seconds = 10.0
 
@@ -183,10 +183,13 @@ class ConsentSettings(_Section):
     """Asking borrowers for consents. ``decision_url``: where they decide; the bundle's id is put behind.
 
     ``decision_hours``: how long a borrower may take; then the request has lapsed. A working value, unverified.
+    ``holidays``, ``worked_weekends``: days as 国务院办公厅 names them each year, for clocks that count working days.
     """
 
     decision_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+[^\s@?#/]$", max_length=500)] | None = None
     decision_hours: Annotated[int, Field(ge=1, le=720)] = 72
+    holidays: list[date] = Field(default_factory=list)
+    worked_weekends: list[date] = Field(default_factory=list)
 
 
 class StandardSettings(_Section):

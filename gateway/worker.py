@@ -20,6 +20,7 @@ from adapters.registry import load
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.common_pb2 import Licence as LicenceMessage
 from consent.artefact import Vocabulary
+from consent.evidence import WorkingDays
 from consent.scope import Rulebook
 from core.clock import SystemClock
 from core.lifetime import follow_parent, stop_event
@@ -28,6 +29,7 @@ from gateway.accesses import AccessLists
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.asking.bundles import Bundles
+from gateway.asking.evidence import Evidence
 from gateway.asking.texts import Texts
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
@@ -133,6 +135,7 @@ class Worker:
     endings: Endings
     tallies: Tallies
     erasures: Erasures
+    evidence: Evidence
     annotations: Annotations
     forwarding: Forwarding
     server: GatewayServer
@@ -152,6 +155,7 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
             group.create_task(worker.tallies.run()),
             group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
+            group.create_task(worker.evidence.run()),
             group.create_task(worker.annotations.run()),
             group.create_task(worker.forwarding.run()),
         ]
@@ -258,6 +262,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         retention=timedelta(days=DAYS_OF_A_YEAR * settings.retention.years),
         backups=timedelta(days=settings.vault.backup_days),
     )
+    evidence = Evidence(pools.plain, vault=vault, entries=entries, days=_working_days(settings))
     disputes = Disputes(
         pools.plain, vault=vault, adapters=adapters, items=standard.items, pseudonyms=pseudonyms, entries=entries
     )
@@ -275,6 +280,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         adapters=adapters,
         vault=vault,
         erasures=erasures,
+        evidence=evidence,
         disputes=disputes,
     )
     return Worker(
@@ -284,6 +290,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         endings=Endings(pools.plain, entries=entries),
         tallies=Tallies(pools.plain, entries=entries),
         erasures=erasures,
+        evidence=evidence,
         annotations=annotations,
         forwarding=Forwarding(pools.plain, disputes=disputes, adapters=adapters),
         server=server,
@@ -321,6 +328,7 @@ def _server(
     adapters: Mapping[str, Adapter],
     vault: Vault,
     erasures: Erasures,
+    evidence: Evidence,
     disputes: Disputes,
 ) -> GatewayServer:
     edge_settings = settings.server
@@ -365,12 +373,13 @@ def _server(
         credit=CreditServicer(
             engine=engine, load=load, authenticator=authenticator, query_deadline_s=edge_settings.default_deadline_s
         ),
-        consent=ConsentServicer(  # type: ignore[abstract]
+        consent=ConsentServicer(
             consents=consents,
             asking=_asking(
                 settings,
                 engine,
                 pools.plain,
+                evidence,
                 consents=consents,
                 registry=registry,
                 entries=entries,
@@ -436,6 +445,7 @@ def _asking(
     settings: Settings,
     engine: Engine,
     db: Database,
+    evidence: Evidence,
     *,
     consents: Consents,
     registry: Registry,
@@ -447,11 +457,17 @@ def _asking(
     return Asking(
         bundles=Bundles(db, consents=consents, texts=texts, pseudonyms=pseudonyms, lasts=lasts),
         texts=texts,
+        evidence=evidence,
         registry=registry,
         standard=engine.standard,
         clock=engine.clock,
         decision_url=settings.consent.decision_url,
     )
+
+
+def _working_days(settings: Settings) -> WorkingDays:
+    told = settings.consent
+    return WorkingDays(holidays=frozenset(told.holidays), worked=frozenset(told.worked_weekends))
 
 
 def _pseudonyms(settings: Settings) -> Pseudonyms:

@@ -144,3 +144,17 @@ class SigningAuthority:
                 "evidence_sha256": hashlib.sha256(b"evidence").hexdigest(),
             },
         }
+
+
+def letter_capture(paper: bytes) -> dict[str, Any]:
+    """Return ``capture`` of a sealed paper letter (纸质授权书) that its lender vouches for."""
+    return {
+        "form": "PAPER_SEAL",
+        "assurance": "LENDER_ATTESTED",
+        "signatory": {
+            "mandate": "LEGAL_REPRESENTATIVE",
+            "act": hashlib.sha256(b"signatory").hexdigest(),
+            "mandate_evidence_sha256": hashlib.sha256(b"mandate").hexdigest(),
+        },
+        "evidence_sha256": hashlib.sha256(paper).hexdigest(),
+    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from loadtest.authority import PURPOSE_TEXTS, Grant, SigningAuthority
+from loadtest.authority import PURPOSE_TEXTS, Grant, SigningAuthority, letter_capture
 from loadtest.demo import ITEMS
 from loadtest.stack import read_stack
 
@@ -35,7 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         days=chosen.days,
         max_uses=chosen.max_uses,
     )
-    print(SigningAuthority(stack.authorities[chosen.authority]).sign(grant).decode())
+    authority = stack.authorities[chosen.authority]
+    if chosen.letter is not None:
+        # The paper is the lender's to keep, and its own key vouches for it.
+        lender = stack.participants[chosen.institution]
+        authority = replace(
+            authority, authority_id=lender.participant_id, kid=lender.kid, private_key=lender.private_key
+        )
+        grant = replace(grant, overrides={"capture": letter_capture(chosen.letter.read_bytes())})
+    print(SigningAuthority(authority).sign(grant).decode())
     return 0
 
 
@@ -45,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--institution", required=True, help="信息使用机构 who may ask, for example bank-cq")
     parser.add_argument("--code", required=True, help="统一社会信用代码 whose information it is")
     parser.add_argument("--authority", default="authority-cq", help="授权服务方 who signs (default %(default)s)")
+    parser.add_argument(
+        "--letter", type=Path, help="纸质授权书 scan of the sealed paper: the lender signs, not an authority"
+    )
     parser.add_argument("--item", action="append", help="数据项 data item id; repeat it; default all 15 served")
     parser.add_argument(
         "--optional-item", action="append", help="可选数据项 item the borrower could leave out; repeat it"

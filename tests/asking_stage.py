@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bashu.v1 import consent_pb2
+from consent.evidence import WorkingDays
 from core.clock import SystemClock
 from database import open_database
 from gateway.asking.bundles import Bundles
+from gateway.asking.evidence import Evidence
 from gateway.asking.texts import Texts
 from gateway.identity.model import CALLER, Role
 from gateway.identity.roles import require_role
@@ -23,11 +25,12 @@ AUTHORITY = caller("authority-cq", Role.CONSENT_AUTHORITY, "authority")
 OTHER_BANK = caller("bank-sc", Role.LENDER, operator="op-1")
 
 
-def asking_of(stage):
+def asking_of(stage, vault=None):
     texts = Texts(stage.db, entries=stage.entries)
     return Asking(
         bundles=Bundles(stage.db, consents=stage.consents, texts=texts, pseudonyms=stage.pseudonyms),
         texts=texts,
+        evidence=Evidence(stage.db, vault=vault, entries=stage.entries, days=WorkingDays()),
         registry=stage.registry,
         standard=STANDARD,
         clock=SystemClock(),
@@ -56,7 +59,7 @@ async def open_asking(fresh_database, fresh_keys, folder):
             vault = Vault(keys, wrapping_key=bytes(range(32)), owner_key=b"owner-key-not-real")
             servicer = ConsentServicer(
                 consents=stage.consents,
-                asking=asking_of(stage),
+                asking=asking_of(stage, vault),
                 reviews=Reviews(stage.db, entries=stage.entries),
             )
             yield AskingStage(stage, vault, servicer)

@@ -1,4 +1,4 @@
-"""`bashu consent notice|text|request|bundle|decide`: what a borrower is shown and asked, and how it decides."""
+"""`bashu consent notice|text|request|bundle|decide|request-evidence|submit-evidence`: how a consent comes about."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from google.protobuf.json_format import ParseDict, ParseError
 
+from bashu.cli.consent import ConsentArgument
 from bashu.cli.session import (
     AsOption,
     DeadlineOption,
@@ -191,3 +192,40 @@ def _read_drafts(path: Path) -> list[consent_pb2.ConsentDraft]:
         return [ParseDict(row, consent_pb2.ConsentDraft()) for row in rows]
     except (ValueError, ParseError) as error:
         usage(f"{path}: {error}")
+
+
+def request_evidence(
+    consent_id: ConsentArgument,
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """调取原件 Ask a lender for the paper behind a letter that it signed itself, as an officer; 5 working days."""
+    asked = consent_pb2.RequestEvidenceRequest(consent_id=consent_id)
+    who = find_profile(profile, dev, participant, operator)
+    answer = answer_or_json(who, lambda rpcs: rpcs.consent.RequestEvidence, asked, as_json=as_json, deadline_s=deadline)
+    if answer is not None:
+        console().print(facts("调取原件 paper asked for", {"截止 due": moment(answer.due_at)}))
+
+
+def submit_evidence(
+    consent_id: ConsentArgument,
+    file: Annotated[Path, typer.Argument(help="原件扫描件 scan of the sealed paper, at most 3 MiB; - is stdin")],
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """提交原件 Upload the paper that was asked for; its SHA-256 must be the artefact's evidence_sha256."""
+    asked = consent_pb2.SubmitEvidenceRequest(consent_id=consent_id, document=read_bytes(file))
+    who = find_profile(profile, dev, participant, operator)
+    answer = answer_or_json(who, lambda rpcs: rpcs.consent.SubmitEvidence, asked, as_json=as_json, deadline_s=deadline)
+    if answer is not None:
+        console().print(facts("提交原件 paper received", {"收到 received": moment(answer.received_at)}))

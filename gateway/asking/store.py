@@ -1,4 +1,4 @@
-"""SQL of the texts that people were shown and of the bundles they decided."""
+"""SQL of the texts that people were shown, of the bundles they decided, and of the paper behind letters."""
 
 from __future__ import annotations
 
@@ -35,6 +35,30 @@ _LOCK_BUNDLE: Final = f"{_FIND_BUNDLE} FOR NO KEY UPDATE"
 _DECIDE: Final = """
 UPDATE consent_bundle SET granted = $2, consent_ids = $3, decided_by = $4, decided_at = $5 WHERE bundle_id = $1"""
 
+_EVIDENCE: Final = """consent_id, institution, requested_by, requested_operator, requested_at, due_at, entry_id,
+    received_at, received_entry_id"""
+_INSERT_EVIDENCE: Final = """
+INSERT INTO evidence_request (consent_id, institution, requested_by, requested_operator, requested_at, due_at, entry_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+_FIND_EVIDENCE: Final = f"SELECT {_EVIDENCE} FROM evidence_request WHERE consent_id = $1"  # noqa: S608
+_RECEIVE: Final = "UPDATE evidence_request SET received_at = $2, received_entry_id = $3 WHERE consent_id = $1"
+_LATE: Final = """
+SELECT institution FROM evidence_request WHERE received_at IS NULL AND due_at <= (SELECT bashu_now())"""
+# Letters are what a lender's own participant signed.
+_TO_HOLD: Final = f"""
+SELECT c.consent_id FROM consent AS c
+INNER JOIN participant AS p ON p.participant_id = c.authority AND p.role = 'LENDER'
+WHERE c.institution IN ({_LATE}) AND c.revoked_at IS NULL AND c.superseded_by IS NULL AND c.exp > (SELECT bashu_now())
+    AND ($2::uuid IS NULL OR c.consent_id = $2)
+    AND NOT EXISTS (SELECT 1 FROM evidence_hold AS h WHERE h.consent_id = c.consent_id AND h.lifted_at IS NULL)
+ORDER BY c.consent_id LIMIT $1"""  # noqa: S608
+_TO_LIFT: Final = f"""
+SELECT h.consent_id FROM evidence_hold AS h
+WHERE h.lifted_at IS NULL AND h.institution NOT IN ({_LATE}) AND ($2::uuid IS NULL OR h.consent_id = $2)
+ORDER BY h.consent_id LIMIT $1"""  # noqa: S608
+_PLACE: Final = "INSERT INTO evidence_hold (consent_id, institution, placed_at) VALUES ($1, $2, $3)"
+_LIFT: Final = "UPDATE evidence_hold SET lifted_at = $2 WHERE consent_id = $1 AND lifted_at IS NULL"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentText:
@@ -48,6 +72,21 @@ class ConsentText:
     body: str
     registered_at: datetime
     entry_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceRequest:
+    """One row of ``evidence_request``; ``entry_id`` is the event's that asked, ``received_entry_id`` the upload's."""
+
+    consent_id: UUID
+    institution: str
+    requested_by: str
+    requested_operator: str
+    requested_at: datetime
+    due_at: datetime
+    entry_id: UUID
+    received_at: datetime | None = None
+    received_entry_id: UUID | None = None
 
 
 async def insert_text(tx: Statements, text: ConsentText) -> bool:
@@ -108,6 +147,51 @@ async def decide(tx: Statements, bundle: Bundle) -> None:
     await tx.execute(
         _DECIDE, bundle.bundle_id, bundle.granted, list(bundle.consent_ids), bundle.decided_by, bundle.decided_at
     )
+
+
+async def insert_evidence(tx: Statements, asked: EvidenceRequest) -> None:
+    """Store that the paper behind a locked consent was asked for."""
+    await tx.execute(
+        _INSERT_EVIDENCE,
+        asked.consent_id,
+        asked.institution,
+        asked.requested_by,
+        asked.requested_operator,
+        asked.requested_at,
+        asked.due_at,
+        asked.entry_id,
+    )
+
+
+async def find_evidence(db: Statements, consent_id: UUID) -> EvidenceRequest | None:
+    """Return what was asked for behind a consent."""
+    row = await db.fetchrow(_FIND_EVIDENCE, consent_id)
+    return None if row is None else EvidenceRequest(**dict(row.items()))
+
+
+async def receive_evidence(tx: Statements, consent_id: UUID, *, at: datetime, entry_id: UUID) -> None:
+    """Write that the paper came, on a locked consent."""
+    await tx.execute(_RECEIVE, consent_id, at, entry_id)
+
+
+async def letters_to_hold(db: Statements, *, limit: int, only: UUID | None = None) -> list[UUID]:
+    """Return letters of institutions whose paper is late that the clock does not hold yet; ``only`` this one."""
+    return [row["consent_id"] for row in await db.fetch(_TO_HOLD, limit, only)]
+
+
+async def letters_to_lift(db: Statements, *, limit: int, only: UUID | None = None) -> list[UUID]:
+    """Return letters that the clock holds though no paper of their institution is late any more."""
+    return [row["consent_id"] for row in await db.fetch(_TO_LIFT, limit, only)]
+
+
+async def place_evidence_hold(tx: Statements, consent_id: UUID, institution: str, *, at: datetime) -> None:
+    """Write the clock's hold on a locked consent."""
+    await tx.execute(_PLACE, consent_id, institution, at)
+
+
+async def lift_evidence_hold(tx: Statements, consent_id: UUID, *, at: datetime) -> None:
+    """Write that the clock's hold on a locked consent ended."""
+    await tx.execute(_LIFT, consent_id, at)
 
 
 def _bundle(row: Row | None) -> Bundle | None:

@@ -16,6 +16,7 @@ from core.ids import uuid7
 from core.permit import Subject
 from gateway.admission import RegistrySource
 from gateway.asking.bundles import Bundles, Decision
+from gateway.asking.evidence import Evidence
 from gateway.asking.store import ConsentText
 from gateway.asking.texts import Texts
 from gateway.identity.model import Caller, Role
@@ -47,6 +48,7 @@ class Asking:
 
     bundles: Bundles
     texts: Texts
+    evidence: Evidence
     registry: RegistrySource
     standard: Standard
     clock: Clock

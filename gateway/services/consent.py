@@ -10,7 +10,7 @@ from uuid import UUID
 
 from bashu.v1 import consent_pb2, consent_pb2_grpc
 from consent import service
-from consent.artefact import Artefact
+from consent.artefact import Artefact, Assurance
 from consent.model import Actor, ConsentEvent, ConsentFacts, ConsentState
 from consent.state import state, state_reason
 from consent.store import Party
@@ -39,7 +39,7 @@ _ACTORS: Final = {
 
 
 class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
-    """Asking and deciding, registering, reading, pausing and withdrawing; evidence answers UNIMPLEMENTED."""
+    """Asking and deciding, registering, reading, pausing and withdrawing, and the paper behind letters."""
 
     def __init__(self, *, consents: Consents, asking: Asking, reviews: Reviews) -> None:
         self._consents = consents
@@ -79,6 +79,9 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         registered = await self._consents.register(
             request.artefact, only_for=only_for, is_party=lambda artefact: _signs_or_gives(caller, artefact)
         )
+        if registered.parsed.artefact.assurance is Assurance.LENDER_ATTESTED:
+            # A lender whose paper is late adds no letter that could be used before the clock looks again.
+            await self._asking.evidence.hold_if_late(registered.facts.consent_id)
         shown = await self._consents.show(registered.facts.consent_id, institution=None)
         return consent_pb2.RegisterConsentResponse(consent=_consent(shown), entry_id=str(registered.entry_id))
 
@@ -182,6 +185,27 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         await self._reviews.record(caller, "ListConsents", count=len(page.consents))
         answer = consent_pb2.ListConsentsResponse(consents=[_consent(shown) for shown in page.consents])
         answer.page.next_page_token = "" if page.after is None else str(page.after)
+        return answer
+
+    async def RequestEvidence(  # noqa: N802
+        self, request: consent_pb2.RequestEvidenceRequest, _context: Context
+    ) -> consent_pb2.RequestEvidenceResponse:
+        """Ask a lender for the paper behind a letter that it signed itself."""
+        validate(request)
+        caller = current_caller()
+        letter = await self._mine(caller, _consent_id(request.consent_id))
+        answer = consent_pb2.RequestEvidenceResponse()
+        answer.due_at.FromDatetime(await self._asking.evidence.request(letter, by=by_caller(caller)))
+        return answer
+
+    async def SubmitEvidence(  # noqa: N802
+        self, request: consent_pb2.SubmitEvidenceRequest, _context: Context
+    ) -> consent_pb2.SubmitEvidenceResponse:
+        """Take the paper that was asked for; it is sealed before it is stored."""
+        validate(request)
+        letter = await self._mine(current_caller(), _consent_id(request.consent_id))
+        answer = consent_pb2.SubmitEvidenceResponse()
+        answer.received_at.FromDatetime(await self._asking.evidence.submit(letter, request.document))
         return answer
 
     async def _mine(self, caller: Caller, consent_id: UUID) -> Shown:

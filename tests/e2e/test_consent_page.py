@@ -57,3 +57,13 @@ def test_a_lender_asks_and_the_borrower_grants_less_as_written(stack: Stack) -> 
     assert "ACTIVE" in decided
     assert "纳税信用" not in decided
     assert "GRANTED" in run(stack, read.replace("BUNDLE_ID", found.group()))
+
+
+def test_a_lender_registers_a_letter_and_uploads_its_paper_as_written(stack: Stack) -> None:
+    scan, sign, register, ask, submit = commands("## Letters on paper")
+    run(stack, scan)
+    run(stack, sign)
+    found = UUID.search(run(stack, register))
+    assert found is not None
+    assert "截止" in run(stack, ask.replace("CONSENT_ID", found.group()))
+    assert "收到" in run(stack, submit.replace("CONSENT_ID", found.group()))

@@ -7,11 +7,12 @@ import hashlib
 import uuid
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bashu.v1 import common_pb2, consent_pb2
 from core.errors import BashuError, Reason
 from gateway.identity.model import InstitutionKind, Role
-from tests.admission_stage import FIRM, GRANTED, OTHER_FIRM, a_payload, signed
+from tests.admission_stage import FIRM, GRANTED, OTHER_FIRM, a_key, a_payload, a_snapshot, signed
 from tests.asking_stage import AUTHORITY, OTHER_BANK, open_asking
 from tests.rights_stage import STRANGER, SUBJECT, caller, named, refused
 
@@ -127,6 +128,17 @@ async def test_what_was_signed_must_not_be_more_or_other_than_what_was_asked(ask
 async def test_uses_end_and_platforms_are_bound_by_the_draft(asking, draft, reason):
     asked = await ask(asking, a_draft(**draft))
     assert await refused(decide(asking, asked.bundle_id, artefact())) is reason
+
+
+async def test_a_lender_cannot_sign_the_answer_to_its_own_request(asking):
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
+    keys = {**a_snapshot().keys, "bank-1": a_key(key, kid="bank-1", participant="bank-cq")}
+    asking.stage.registry.current = a_snapshot(keys=keys)
+    asked = await ask(asking)
+    payload = a_payload(data=items_of(), iss="bank-cq", capture={"assurance": "LENDER_ATTESTED"})
+    letter = signed(payload, key=key, kid="bank-1")
+    assert await refused(decide(asking, asked.bundle_id, letter)) is Reason.ARTEFACT_MALFORMED
+    await asking.call("RegisterConsent", BANK, artefact=letter)
 
 
 async def test_a_bundle_is_granted_whole_or_nothing_of_it_stands(asking):
