@@ -205,9 +205,10 @@ class Bashu:
         types: Sequence[str] = (),
         page_size: int = 0,
         page_token: str = "",
+        whole: bool = False,
     ) -> ledger_pb2.ListEntriesResponse:
         """Read one page of entries in ledger order; a reviewer's view is itself recorded, so this is never retried."""
-        request = ledger_pb2.ListEntriesRequest(from_index=from_index, consent_id=consent_id, types=types)
+        request = ledger_pb2.ListEntriesRequest(from_index=from_index, consent_id=consent_id, types=types, whole=whole)
         request.page.page_size, request.page.page_token = page_size, page_token
         return await self._call(self._unretried().ledger.ListEntries, request)
 

@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from bashu.alarms import Alarm, LogAlarm
 from bashu.client import Bashu
+from bashu.entry_reading import EntryReading
 from bashu.errors import BashuCallError
 from bashu.verify import Checkpoint, VerificationError, VerifierKey, verify_checkpoint, verify_consistency
 
 _NONE_SIGNED: Final = "EVIDENCE_STALE"
 
 
-class Alarm(StrEnum):
-    """What can be wrong with a log."""
-
-    UNSIGNED = "UNSIGNED"
-    """The checkpoint does not open under the log's key."""
-    REWOUND = "REWOUND"
-    """The log is smaller than it was."""
-    FORKED = "FORKED"
-    """The log is not the one seen before."""
-    UNPROVEN = "UNPROVEN"
-    """The log does not prove that it continues the one seen before."""
-    STATE_BROKEN = "STATE_BROKEN"
-    """The kept checkpoint is not one of this log."""
-
-
-class LogAlarm(Exception):  # noqa: N818 - named after the fact
-    """The log cannot be what it was; ``alarm`` says how, the message says what was seen."""
-
-    def __init__(self, alarm: Alarm, message: str) -> None:
-        super().__init__(f"{alarm}: {message}")
-        self.alarm: Final = alarm
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A checkpoint that continues the last one; ``before`` is that one's size, None at the first look."""
+    """A checkpoint that continues the last one; ``before`` is that one's size, None at the first look.
+
+    ``entries``: how many were read and are those of the tree; None where none were to be read.
+    """
 
     size: int
     before: int | None
+    entries: int | None = None
 
 
 class LogWatch:
@@ -53,9 +35,10 @@ class LogWatch:
     it (``.alarm``): both signatures together are the proof.
     """
 
-    def __init__(self, file: Path, key: VerifierKey) -> None:
+    def __init__(self, file: Path, key: VerifierKey, *, reading: EntryReading | None = None) -> None:
         self._file = file
         self._key = key
+        self._reading = reading
 
     async def look(self, client: Bashu) -> Look:
         """Fetch the newest checkpoint and check it against the kept one.
@@ -70,6 +53,7 @@ class LogWatch:
             seen = verify_checkpoint(note, self._key)
             if kept is not None:
                 await self._continues(client, kept, seen)
+            entries = None if self._reading is None else await self._reading.read(client, seen)
         except VerificationError as error:
             self._keep_evidence(note)
             raise LogAlarm(Alarm.UNSIGNED, str(error)) from error
@@ -78,7 +62,7 @@ class LogWatch:
             raise
         if kept is None or seen.size > kept.size:
             self._replace(note)
-        return Look(size=seen.size, before=None if kept is None else kept.size)
+        return Look(size=seen.size, before=None if kept is None else kept.size, entries=entries)
 
     async def _fetch(self, client: Bashu, kept: Checkpoint | None) -> str:
         try:

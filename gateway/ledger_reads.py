@@ -68,12 +68,21 @@ class LedgerReads:
         self._reviews = reviews
         self._pseudonyms = pseudonyms
 
-    async def page(self, caller: Caller, wanted: Wanted, *, from_index: int, size: int) -> list[store.StoredEntry]:
-        """Return up to ``size`` entries from ``from_index`` on; a reviewer's view is durable first."""
+    async def page(
+        self, caller: Caller, wanted: Wanted, *, from_index: int, size: int, is_whole: bool = False
+    ) -> list[store.StoredEntry]:
+        """Return up to ``size`` entries from ``from_index`` on; a reviewer's view is durable first.
+
+        Raises:
+            BashuError: ROLE_NOT_ALLOWED where the caller may read only its own and asks for the whole log.
+        """
+        own = _own(caller, wanted)
+        if is_whole and own is not None:
+            raise BashuError(Reason.ROLE_NOT_ALLOWED, "the whole log is read by COMPLIANCE, AUDITOR and REGULATOR")
         head = await store.head(self._db)
         indexes = await store.find_indexes(
             self._db,
-            wanted.narrowed_to(_own(caller, wanted)),
+            wanted.narrowed_to(own),
             from_index=from_index,
             to_index=head.size,
             limit=size,

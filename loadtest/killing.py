@@ -24,11 +24,12 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from bashu.alarms import LogAlarm
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.verify import VerifierKey
-from bashu.watch import LogAlarm, LogWatch
+from bashu.watch import LogWatch
 from core.errors import BashuError
 from database import Database
 from ledger.fsck import fsck

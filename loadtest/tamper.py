@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +21,14 @@ from typing import Final
 
 from rich.console import Console
 
+from bashu.alarms import LogAlarm
 from bashu.client import Bashu, QueryAnswer
+from bashu.entry_reading import EntryReading, Which
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.saved import await_proof, check_inclusion_under, entry_id_of, inclusion_json
 from bashu.verify import VerificationError, VerifierKey, verify_checkpoint
-from bashu.watch import LogAlarm, LogWatch
+from bashu.watch import LogWatch
 from database import Database, open_database
 from gateway.settings import load_settings, read_secret
 from ledger import store
@@ -36,7 +40,7 @@ from loadtest.observation import ledger_reader, sealed_export
 from loadtest.stack import Stack, dev_stack
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "tampering.md"
-TABLES: Final = ("ledger_entry", "ledger_leaf", "ledger_tile", "ledger_head", "ledger_checkpoint")
+TABLES: Final = ("ledger_entry", "ledger_pending", "ledger_leaf", "ledger_tile", "ledger_head", "ledger_checkpoint")
 HASH: Final = 32
 _CHANGED: Final = "sha256('\\x00'::bytea || {body})"
 HEAD: Final = """# 篡改检验 Tampering as the database's owner
@@ -48,9 +52,10 @@ with the owner's login and every trigger off. Who finds what, by that run (`leaf
 |---|---|---|---|
 """
 TAIL: Final = """
-fsck derives the tree anew from every entry. The watcher sees checkpoints and consistency proofs alone: a row changed under an
-untouched tree is silent there, since the signed tree still says what the row was; once the tree is made to agree with the
-row, the watcher's kept checkpoint contradicts it. The receipt holds the exact bytes of its RELEASE and the log's promise:
+fsck derives the tree anew from every entry. The watcher is an auditor's, with `--entries all`: it folds the entries as shown
+into a root, which must be the signed one, and consistency proofs name the first that is not the tree's. Once the tree is made
+to agree with a changed row, its kept checkpoint contradicts that. A watcher without `--entries`, which anybody may run, sees
+checkpoints and consistency proofs alone: of these it finds the last two. The receipt holds the exact bytes of its RELEASE and the log's promise:
 what the gateway shows for it now has to be the same bytes, in the tree of a checkpoint that opens under the log's key.
 """
 
@@ -102,6 +107,7 @@ async def _run(stack: Stack) -> tuple[list[str], list[str]]:
         return rows, faults
     finally:
         await scene.owner.close()
+        os.kill(stack.pids["sealer"], signal.SIGCONT)
 
 
 async def _scene(stack: Stack) -> Scene:
@@ -122,7 +128,8 @@ async def _scene(stack: Stack) -> Scene:
     assert proof is not None
     async with ledger_reader(stack) as db:
         await sealed_export(db)
-    # The sealer would go on over what is tampered with; what is looked at is the log as it stands now.
+    # The sealer would go on over what is tampered with, and seal the auditor's own views; the log stands as it is now.
+    os.kill(stack.pids["sealer"], signal.SIGSTOP)
     owner = await open_database(dsn, max_size=1)
     return Scene(stack=stack, owner=owner, answer=answer, leaf=proof.leaf_index, watched=watched)
 
@@ -147,16 +154,16 @@ def _cases(leaf: int, size: int) -> list[Case]:
         f" WHERE level = 0 AND tile_index = {leaf // 256}"
     )
     return [
-        Case(name="一行被改 one row changed", statements=[change], is_watched=False),
+        Case(name="一行被改 one row changed", statements=[change], is_watched=True),
         Case(
             name="一行被删 one row removed",
             statements=[f"DELETE FROM ledger_entry WHERE {of_leaf}"],
-            is_watched=False,
+            is_watched=True,
         ),
         Case(
             name="两行互换 two rows swapped",
             statements=["ALTER TABLE ledger_leaf DROP CONSTRAINT ledger_leaf_seq_unique", swap],
-            is_watched=False,
+            is_watched=True,
         ),
         Case(
             name="检查点被改 a checkpoint rewritten",
@@ -211,9 +218,11 @@ async def _watch(scene: Scene) -> str:
     shutil.copyfile(scene.watched, kept)
     async with Bashu(Profile.of_dev_stack(scene.stack.state, "auditor-1")) as auditor:
         try:
-            await LogWatch(kept, VerifierKey.parse(scene.stack.ledger_vkey)).look(auditor)
+            reading = EntryReading(kept.with_suffix(".entries"), Which.ALL)
+            await LogWatch(kept, VerifierKey.parse(scene.stack.ledger_vkey), reading=reading).look(auditor)
         except LogAlarm as alarm:
-            return f"{alarm.alarm}"
+            named = re.search(r"leaf (\d+)", str(alarm))
+            return _named(alarm.alarm.value, int(named[1]) if named else None, scene.leaf)
     return ""
 
 

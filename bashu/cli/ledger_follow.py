@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from bashu.alarms import LogAlarm
 from bashu.cli.session import (
     AsOption,
     DeadlineOption,
@@ -29,12 +30,13 @@ from bashu.cli.subjects import PersonOption, named_subject
 from bashu.cli.tables import console, grid
 from bashu.cli.verify import ConsentFilter, DayFilter, FromIndex, InstitutionFilter, MonthFilter
 from bashu.client import DEADLINE_S, Bashu
+from bashu.entry_reading import EntryReading, Which
 from bashu.errors import BashuCallError
 from bashu.exporting import ExportRefusedError, export_to
 from bashu.profiles import Profile
 from bashu.v1 import ledger_pb2
 from bashu.verify import Selection, VerificationError, VerifierKey, leaf_hash
-from bashu.watch import LogAlarm, LogWatch, Look
+from bashu.watch import LogWatch, Look
 
 STATE_FOLDER: Final = Path("~/.local/state/bashu")
 
@@ -129,6 +131,9 @@ def watch(
     *,
     state: Annotated[Path | None, typer.Option("--state", help="状态文件 file that keeps the last checkpoint")] = None,
     once: Annotated[bool, typer.Option("--once", help="只看一次 look once, for cron")] = False,
+    entries: Annotated[
+        Which | None, typer.Option("--entries", help="同时读条目 also read the entries: new ones, or all again")
+    ] = None,
     every: Annotated[float, typer.Option("--every", min=0.1, help="间隔（秒）seconds between looks")] = 10.0,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
@@ -137,7 +142,11 @@ def watch(
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """监视 Follow the log: each checkpoint must continue the last one seen, else alarm and exit code 4."""
+    """监视 Follow the log: each checkpoint must continue the last one seen, else alarm and exit code 4.
+
+    --entries 供监管、审计和合规岗使用：读到的每条都须是树中的那条，否则指出是第几条；每次读取都会留痕。
+    For reviewers: each entry read must be the tree's, or the alarm names it; each page read is recorded.
+    """
     who = find_profile(profile, dev, participant, operator)
     if who.vkey is None:
         usage("the profile pins no vkey: the ledger's key has to come from outside the gateway")
@@ -146,7 +155,8 @@ def watch(
     except VerificationError as error:
         failed(error, as_json=as_json)
     file = state or STATE_FOLDER.expanduser() / f"ledger-{key.key_id.hex()}.checkpoint"
-    watching = LogWatch(file, key)
+    reading = None if entries is None else EntryReading(file.with_suffix(".entries"), entries)
+    watching = LogWatch(file, key, reading=reading)
     try:
         if once:
             _show(call(who, watching.look, as_json=as_json, deadline_s=deadline), as_json=as_json)
@@ -176,10 +186,12 @@ async def _follow(
 
 def _show(look: Look, *, as_json: bool) -> None:
     if as_json:
-        print_json({"ok": True, "size": look.size, "before": look.before})
+        read = {} if look.entries is None else {"entries": look.entries}
+        print_json({"ok": True, "size": look.size, "before": look.before, **read})
     else:
         grown = "首次 first look" if look.before is None else f"+{look.size - look.before}"
-        typer.echo(f"一致 consistent: {look.size} ({grown})")
+        told = "" if look.entries is None else f", 已读条目 entries read: {look.entries}"
+        typer.echo(f"一致 consistent: {look.size} ({grown}){told}")
     sys.stdout.flush()
 
 

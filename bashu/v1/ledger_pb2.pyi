@@ -167,10 +167,13 @@ class ListEntriesRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     CONSENT_ID_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
     from_index: _builtins.int
     """First index."""
     consent_id: _builtins.str
     """Only this consent."""
+    whole: _builtins.bool
+    """Every entry or none: ROLE_NOT_ALLOWED to whoever may read only its own, so that a gap means a missing entry."""
     @_builtins.property
     def page(self) -> _common_pb2.PageRequest:
         """Page."""
@@ -186,10 +189,11 @@ class ListEntriesRequest(_message.Message):
         page: _common_pb2.PageRequest | None = ...,
         types: _abc.Iterable[_builtins.str] | None = ...,
         consent_id: _builtins.str = ...,
+        whole: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_index", b"from_index", "page", b"page", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "from_index", b"from_index", "page", b"page", "types", b"types", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

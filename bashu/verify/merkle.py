@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bashu.verify.strict import VerificationError, sized_hash
@@ -21,21 +21,41 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def tree_root(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Root over ordered leaf hashes; of none, SHA-256 of the empty string."""
-    peaks: list[tuple[int, bytes]] = []
-    for value in leaf_hashes:
+class Frontier:
+    """The right edge of a tree that grows leaf by leaf: its complete subtrees as (leaves, hash), the largest first."""
+
+    def __init__(self, peaks: Iterable[tuple[int, bytes]] = ()) -> None:
+        self.peaks = list(peaks)
+
+    @property
+    def size(self) -> int:
+        """Leaves in the tree."""
+        return sum(size for size, _ in self.peaks)
+
+    def add(self, value: bytes) -> None:
+        """Append one leaf hash."""
         size, node = 1, value
-        while peaks and peaks[-1][0] == size:
-            node = node_hash(peaks.pop()[1], node)
+        while self.peaks and self.peaks[-1][0] == size:
+            node = node_hash(self.peaks.pop()[1], node)
             size *= 2
-        peaks.append((size, node))
-    if not peaks:
-        return EMPTY_ROOT
-    _, root = peaks.pop()
-    while peaks:
-        root = node_hash(peaks.pop()[1], root)
-    return root
+        self.peaks.append((size, node))
+
+    def root(self) -> bytes:
+        """Return the root; of the empty tree, SHA-256 of the empty string."""
+        if not self.peaks:
+            return EMPTY_ROOT
+        *others, (_, root) = self.peaks
+        for _, peak in reversed(others):
+            root = node_hash(peak, root)
+        return root
+
+
+def tree_root(leaf_hashes: Iterable[bytes]) -> bytes:
+    """Root over ordered leaf hashes; of none, SHA-256 of the empty string."""
+    frontier = Frontier()
+    for value in leaf_hashes:
+        frontier.add(value)
+    return frontier.root()
 
 
 def verify_inclusion(leaf: bytes, *, leaf_index: int, tree_size: int, proof: Sequence[bytes], root: bytes) -> None:

@@ -87,7 +87,9 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         from_index = _after(request.page.page_token) if request.page.page_token else request.from_index
         wanted = Wanted(consent_id=_consent_id(request.consent_id), types=_types(request.types))
         size = page_size(request.page)
-        found = await self._reads.page(current_caller(), wanted, from_index=from_index, size=size)
+        found = await self._reads.page(
+            current_caller(), wanted, from_index=from_index, size=size, is_whole=request.whole
+        )
         answer = ledger_pb2.ListEntriesResponse(entries=[_entry(entry) for entry in found])
         if len(found) == size and found[-1].leaf_index is not None:
             answer.page.next_page_token = str(found[-1].leaf_index + 1)

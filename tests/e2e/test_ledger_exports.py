@@ -84,3 +84,7 @@ async def test_the_watch_follows_the_log_and_keeps_what_it_saw(
     code, later = await bashu(*watch)
     assert (code, later["before"]) == (0, first["size"])
     assert later["size"] > first["size"]
+    code, _ = await bashu(*watch, "--entries", "new")
+    assert code == 1, "a lender reads its own entries alone, and must not take others' for missing"
+    code, read = await bashu(*watch[:-1], "auditor-1", "--entries", "all")
+    assert (code, read["entries"]) == (0, read["size"])

@@ -6,11 +6,13 @@ import json
 import grpc
 import pytest
 
+from bashu.alarms import Alarm, LogAlarm
+from bashu.entry_reading import EntryReading, Which
 from bashu.errors import BashuCallError
 from bashu.exporting import ExportRefusedError, export_to
 from bashu.v1 import ledger_pb2
 from bashu.verify import Selection, VerifierKey
-from bashu.watch import Alarm, LogAlarm, LogWatch
+from bashu.watch import LogWatch
 from tests.unit.bashu.conftest import Log, recursive_consistency
 from tests.unit.bashu.test_verify_export import export, sound
 
@@ -28,6 +30,8 @@ class Gateway:
         self.breaks_after = None
         self.asked = []
         self.refuses = {}
+        self.shown = None
+        """What it shows as entries, by index, where that is not the tree's."""
 
     @property
     def hashes(self):
@@ -44,6 +48,17 @@ class Gateway:
             raise refusal(self.refuses["consistency"])
         proof = recursive_consistency(from_size, self.hashes[:to_size])
         return ledger_pb2.GetConsistencyProofResponse(proof=proof)
+
+    async def list_entries(self, *, from_index, page_size, whole):
+        assert whole
+        shown = dict(enumerate(self.leaves)) if self.shown is None else self.shown
+        page = [
+            ledger_pb2.LedgerEntry(leaf_index=index, leaf=leaf)
+            for index, leaf in sorted(shown.items())
+            if index >= from_index
+        ]
+        self.asked.append(from_index)
+        return ledger_pb2.ListEntriesResponse(entries=page[:page_size])
 
     async def export_entries(self, *, from_index, tree_size, **_):
         self.asked.append((from_index, tree_size))
@@ -159,3 +174,68 @@ async def test_a_gateway_that_does_not_answer_is_no_alarm(gateway, watching):
         gateway.refuses = {call: "UNREACHABLE"}
         with pytest.raises(BashuCallError):
             await watching.look(gateway)
+
+
+@pytest.fixture
+def reading(gateway, tmp_path):
+    def of(which):
+        reading = EntryReading(tmp_path / "state" / "entries", which)
+        return LogWatch(tmp_path / "state" / "checkpoint", VerifierKey.parse(gateway.log.vkey), reading=reading)
+
+    return of
+
+
+async def test_entries_are_read_once_each_and_all_again_when_asked(gateway, reading):
+    assert (await reading(Which.NEW).look(gateway)).entries == 14
+    gateway.leaves = [*gateway.leaves, b"{}"]
+    assert (await reading(Which.NEW).look(gateway)).entries == 1
+    assert gateway.asked == [0, 14]
+    assert (await reading(Which.NEW).look(gateway)).entries == 0
+    assert (await reading(Which.ALL).look(gateway)).entries == 15
+
+
+async def test_pages_are_read_to_the_end_of_the_checkpoint_and_no_further(gateway, reading, monkeypatch):
+    monkeypatch.setattr("bashu.entry_reading.PAGE", 4)
+    gateway.shown = {**dict(enumerate(gateway.leaves)), 14: b"not sealed yet"}
+    assert (await reading(Which.NEW).look(gateway)).entries == 14
+    assert gateway.asked == [0, 4, 8, 12]
+
+
+@pytest.mark.parametrize("leaf", range(14))
+async def test_a_changed_entry_beneath_an_untouched_tree_is_named(gateway, reading, leaf):
+    gateway.shown = {**dict(enumerate(gateway.leaves)), leaf: b"another"}
+    with pytest.raises(LogAlarm, match=rf"ENTRY_CHANGED: leaf {leaf} ") as raised:
+        await reading(Which.ALL).look(gateway)
+    assert raised.value.alarm is Alarm.ENTRY_CHANGED
+
+
+async def test_of_two_swapped_entries_the_first_is_named(gateway, reading):
+    gateway.shown = {**dict(enumerate(gateway.leaves)), 6: gateway.leaves[7], 7: gateway.leaves[6]}
+    with pytest.raises(LogAlarm, match="ENTRY_CHANGED: leaf 6 "):
+        await reading(Which.NEW).look(gateway)
+
+
+@pytest.mark.parametrize("leaf", [0, 6, 13])
+async def test_a_missing_entry_is_named_but_an_earlier_changed_one_first(gateway, reading, leaf):
+    gateway.shown = {index: entry for index, entry in enumerate(gateway.leaves) if index != leaf}
+    with pytest.raises(LogAlarm, match=rf"ENTRY_MISSING: leaf {leaf} "):
+        await reading(Which.NEW).look(gateway)
+    gateway.shown[3] = b"another"
+    earlier = "CHANGED: leaf 3" if leaf > 3 else f"MISSING: leaf {leaf}"
+    with pytest.raises(LogAlarm, match=earlier):
+        await reading(Which.NEW).look(gateway)
+
+
+async def test_what_was_changed_after_it_was_read_is_found_by_reading_all_again(gateway, reading):
+    await reading(Which.NEW).look(gateway)
+    gateway.shown = {**dict(enumerate(gateway.leaves)), 2: b"another"}
+    assert (await reading(Which.NEW).look(gateway)).entries == 0
+    with pytest.raises(LogAlarm, match="ENTRY_CHANGED: leaf 2 "):
+        await reading(Which.ALL).look(gateway)
+
+
+async def test_a_spoiled_fold_raises_an_alarm(gateway, reading, tmp_path):
+    await reading(Which.NEW).look(gateway)
+    (tmp_path / "state" / "entries").write_text("{}")
+    with pytest.raises(LogAlarm, match="STATE_BROKEN"):
+        await reading(Which.NEW).look(gateway)
