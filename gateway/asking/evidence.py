@@ -130,7 +130,7 @@ class Evidence:
         async def once() -> bool:
             async with self._db.transaction() as tx:
                 facts = await service.lock_one(tx, consent_id)
-                if not await store.letters_to_hold(tx, limit=1, only=consent_id):
+                if not await store.is_to_hold(tx, consent_id):
                     return False
                 _, entries = await take_away(tx, self._entries, consent_id, place, Reason.CONSENT_HELD)
                 await store.place_evidence_hold(tx, consent_id, facts.institution, at=await consent_store.now(tx))
@@ -146,7 +146,7 @@ class Evidence:
         async def once() -> bool:
             async with self._db.transaction() as tx:
                 await service.lock_one(tx, consent_id)
-                if not await store.letters_to_lift(tx, limit=1, only=consent_id):
+                if not await store.is_to_lift(tx, consent_id):
                     return False
                 _, entries = await give_back(tx, self._entries, consent_id, lift)
                 await store.lift_evidence_hold(tx, consent_id, at=await consent_store.now(tx))

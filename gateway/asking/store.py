@@ -44,18 +44,19 @@ _FIND_EVIDENCE: Final = f"SELECT {_EVIDENCE} FROM evidence_request WHERE consent
 _RECEIVE: Final = "UPDATE evidence_request SET received_at = $2, received_entry_id = $3 WHERE consent_id = $1"
 _LATE: Final = """
 SELECT institution FROM evidence_request WHERE received_at IS NULL AND due_at <= (SELECT bashu_now())"""
-# Letters are what a lender's own participant signed.
+# Letters are what a lender's own participant signed; it may sign for its own institution alone.
+_LATE_SIGNERS: Final = f"""
+SELECT participant_id FROM participant WHERE role = 'LENDER' AND institution IN ({_LATE})"""  # noqa: S608
+_NOT_HELD: Final = """c.revoked_at IS NULL AND c.superseded_by IS NULL AND c.exp > (SELECT bashu_now())
+    AND NOT EXISTS (SELECT 1 FROM evidence_hold AS h WHERE h.consent_id = c.consent_id AND h.lifted_at IS NULL)"""
+# Without an order: by the primary key's the planner would look at every consent there is.
 _TO_HOLD: Final = f"""
-SELECT c.consent_id FROM consent AS c
-INNER JOIN participant AS p ON p.participant_id = c.authority AND p.role = 'LENDER'
-WHERE c.institution IN ({_LATE}) AND c.revoked_at IS NULL AND c.superseded_by IS NULL AND c.exp > (SELECT bashu_now())
-    AND ($2::uuid IS NULL OR c.consent_id = $2)
-    AND NOT EXISTS (SELECT 1 FROM evidence_hold AS h WHERE h.consent_id = c.consent_id AND h.lifted_at IS NULL)
-ORDER BY c.consent_id LIMIT $1"""  # noqa: S608
-_TO_LIFT: Final = f"""
-SELECT h.consent_id FROM evidence_hold AS h
-WHERE h.lifted_at IS NULL AND h.institution NOT IN ({_LATE}) AND ($2::uuid IS NULL OR h.consent_id = $2)
-ORDER BY h.consent_id LIMIT $1"""  # noqa: S608
+SELECT c.consent_id FROM consent AS c WHERE c.authority = ANY($1::text[]) AND {_NOT_HELD} LIMIT $2"""  # noqa: S608
+_IS_TO_HOLD: Final = f"""
+SELECT 1 FROM consent AS c WHERE c.consent_id = $1 AND c.authority IN ({_LATE_SIGNERS}) AND {_NOT_HELD}"""  # noqa: S608
+_NO_LONGER: Final = f"h.lifted_at IS NULL AND h.institution NOT IN ({_LATE})"
+_TO_LIFT: Final = f"SELECT h.consent_id FROM evidence_hold AS h WHERE {_NO_LONGER} LIMIT $1"  # noqa: S608
+_IS_TO_LIFT: Final = f"SELECT 1 FROM evidence_hold AS h WHERE h.consent_id = $1 AND {_NO_LONGER}"  # noqa: S608
 _PLACE: Final = "INSERT INTO evidence_hold (consent_id, institution, placed_at) VALUES ($1, $2, $3)"
 _LIFT: Final = "UPDATE evidence_hold SET lifted_at = $2 WHERE consent_id = $1 AND lifted_at IS NULL"
 
@@ -174,14 +175,25 @@ async def receive_evidence(tx: Statements, consent_id: UUID, *, at: datetime, en
     await tx.execute(_RECEIVE, consent_id, at, entry_id)
 
 
-async def letters_to_hold(db: Statements, *, limit: int, only: UUID | None = None) -> list[UUID]:
-    """Return letters of institutions whose paper is late that the clock does not hold yet; ``only`` this one."""
-    return [row["consent_id"] for row in await db.fetch(_TO_HOLD, limit, only)]
+async def letters_to_hold(db: Statements, *, limit: int) -> list[UUID]:
+    """Return letters of institutions whose paper is late that the clock does not hold yet, in any order."""
+    signers = [row["participant_id"] for row in await db.fetch(_LATE_SIGNERS)]
+    return [row["consent_id"] for row in await db.fetch(_TO_HOLD, signers, limit)] if signers else []
 
 
-async def letters_to_lift(db: Statements, *, limit: int, only: UUID | None = None) -> list[UUID]:
-    """Return letters that the clock holds though no paper of their institution is late any more."""
-    return [row["consent_id"] for row in await db.fetch(_TO_LIFT, limit, only)]
+async def is_to_hold(tx: Statements, consent_id: UUID) -> bool:
+    """Tell whether a locked consent is one of :func:`letters_to_hold`."""
+    return await tx.fetchval(_IS_TO_HOLD, consent_id) is not None
+
+
+async def letters_to_lift(db: Statements, *, limit: int) -> list[UUID]:
+    """Return letters that the clock holds though no paper of their institution is late any more, in any order."""
+    return [row["consent_id"] for row in await db.fetch(_TO_LIFT, limit)]
+
+
+async def is_to_lift(tx: Statements, consent_id: UUID) -> bool:
+    """Tell whether a locked consent is one of :func:`letters_to_lift`."""
+    return await tx.fetchval(_IS_TO_LIFT, consent_id) is not None
 
 
 async def place_evidence_hold(tx: Statements, consent_id: UUID, institution: str, *, at: datetime) -> None:
