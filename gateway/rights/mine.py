@@ -107,7 +107,7 @@ class Mine:
                 return
 
     async def _rows(self, pseudonym: str) -> AsyncIterator[Line]:
-        """Loans, freezes and holds, own reports, erasures."""
+        """Loans, requests for consents, freezes and holds, own reports, erasures."""
         for kind, rows in await store.kept_about(self._db, pseudonym):
             for row in rows:
                 yield {"kind": kind, **_plain(row)}

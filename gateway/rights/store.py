@@ -56,6 +56,11 @@ _KEPT: Final = {
     "loan": """
 SELECT institution, loan_reference, application_reference, opened_on, due_on, registered_at, closed_at, close_reason
 FROM loan WHERE pseudonym = $1 ORDER BY registered_at, institution, loan_reference""",
+    # The ids as text: rows are given out as JSON.
+    "consent_request": """
+SELECT bundle_id, institution, drafts, encode(notice_sha256, 'hex') AS notice_sha256, requested_at, expires_at, granted,
+    decided_at, consent_ids::text[] AS consent_ids
+FROM consent_bundle WHERE pseudonym = $1 ORDER BY requested_at, bundle_id""",
     "hold": """
 SELECT hold_id, kind AS hold_kind, placed_at, lifted_at FROM hold_record WHERE pseudonym = $1 ORDER BY hold_id""",
     "own_report": """

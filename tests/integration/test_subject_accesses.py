@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from consent.bundle import Bundle
 from core.errors import BashuError, Reason
 from core.ids import uuid7
+from gateway.asking import store as asking_store
 from gateway.identity.store import read_snapshot
 from gateway.vault import store as vault_store
 from gateway.vault.model import DetailKind
@@ -103,6 +106,25 @@ async def test_an_export_has_everything_kept_and_its_entry_is_durable_before_the
     assert len(details) == 2
     assert all("closed" in line for line in details)
     assert "erasure" in {line["kind"] for line in closed}
+
+
+async def test_an_export_has_what_its_subject_was_asked_to_consent_to_and_nothing_of_others(rights):
+    now = datetime.now(UTC)
+    for subject in (FIRM, OTHER_FIRM):
+        bundle = Bundle(
+            bundle_id=uuid7(),
+            institution="bank-cq",
+            pseudonym=rights.stage.pseudonyms.subject(subject),
+            commitments=tuple(rights.stage.pseudonyms.commitments(subject)),
+            drafts=(),
+            notice_sha256=bytes(32),
+            requested_at=now,
+            expires_at=now + timedelta(hours=1),
+        )
+        assert await asking_store.insert_bundle(rights.stage.db, bundle)
+    lines = [json.loads(line) for line in await rights.rows("ExportMine", STRANGER, subject=named(OTHER_FIRM))]
+    (asked,) = [line for line in lines if line["kind"] == "consent_request"]
+    assert (asked["bundle_id"], asked["institution"]) == (str(bundle.bundle_id), "bank-cq")
 
 
 async def test_another_authoritys_agent_of_the_same_subject_sees_the_same(rights):
