@@ -171,6 +171,17 @@ async def test_the_same_grant_again_answers_alike_and_another_is_refused(asking)
     assert await refused(decide(asking, asked.bundle_id)) is Reason.IDEMPOTENCY_CONFLICT
 
 
+async def test_of_a_grant_and_a_refusal_at_once_one_stands(asking):
+    asked = await ask(asking)
+    both = (decide(asking, asked.bundle_id, artefact()), decide(asking, asked.bundle_id))
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    (lost,) = [answer for answer in answers if isinstance(answer, BashuError)]
+    assert lost.reason is Reason.IDEMPOTENCY_CONFLICT
+    registered = (await asking.stage.types()).count("CONSENT_REGISTERED")
+    stands = {1: STATES.BUNDLE_STATE_GRANTED, 0: STATES.BUNDLE_STATE_DENIED}[registered]
+    assert await state(asking, asked.bundle_id) == stands
+
+
 async def test_what_is_not_decided_in_time_has_lapsed(asking):
     asked = await ask(asking)
     asking.stage.shift(hours=72)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -106,6 +107,17 @@ async def test_late_paper_holds_every_letter_of_the_lender_and_withholds_what_is
     assert await sweep(asking) == 0
     assert (await history(asking, other))[-1] == ("EVIDENCE_LATE", "SYSTEM")
     assert await asking.stage.check_log() == []
+
+
+async def test_two_workers_that_look_at_once_place_one_hold(asking):
+    consent = await letter(asking)
+    await asking.call("RequestEvidence", ONE, consent_id=consent.consent_id)
+    asking.stage.shift(days=8)
+    assert sum(await asyncio.gather(*(sweep(asking) for _ in range(3)))) == 1
+    assert (await asking.stage.consents.show(_uuid(consent), institution="bank-cq")).facts.held_count == 1
+    await submit(asking, consent)
+    assert sum(await asyncio.gather(*(sweep(asking) for _ in range(3)))) == 1
+    assert await state(asking, consent) == STATES.CONSENT_STATE_ACTIVE
 
 
 async def test_a_letter_registered_while_paper_is_late_is_held_when_its_registration_answers(asking):

@@ -162,3 +162,11 @@ def test_check_config_says_which_tables_are_replaced_and_names_file_line_and_rul
 def test_no_retention_under_three_years_starts(load):
     assert load(GOOD + "[retention]\nyears = 3\n").retention.years == 3
     assert "retention.years" in refusal(load, GOOD + "[retention]\nyears = 2\n")
+
+
+def test_a_portals_address_ends_where_the_bundles_id_begins(load):
+    url = "https://portal.example/consents"
+    assert load(GOOD + f'[consent]\ndecision_url = "{url}"\nholidays = [2026-10-01]\n').consent.decision_url == url
+    for wrong in (f"{url}/", f"{url}?id=", "portal.example", "https://user@portal.example/x"):
+        assert "consent.decision_url" in refusal(load, GOOD + f'[consent]\ndecision_url = "{wrong}"\n')
+    assert "consent.decision_hours" in refusal(load, GOOD + "[consent]\ndecision_hours = 0\n")
