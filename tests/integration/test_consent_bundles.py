@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bashu.v1 import common_pb2, consent_pb2
 from core.errors import BashuError, Reason
+from gateway.asking import store
 from gateway.identity.model import InstitutionKind, Role
 from tests.admission_stage import FIRM, GRANTED, OTHER_FIRM, a_key, a_payload, a_snapshot, signed
 from tests.asking_stage import AUTHORITY, OTHER_BANK, open_asking
@@ -173,7 +174,10 @@ async def test_the_same_grant_again_answers_alike_and_another_is_refused(asking)
 
 async def test_of_a_grant_and_a_refusal_at_once_one_stands(asking):
     asked = await ask(asking)
-    both = (decide(asking, asked.bundle_id, artefact()), decide(asking, asked.bundle_id))
+    async with asking.stage.owner.transaction() as tx:
+        await store.lock_bundle(tx, uuid.UUID(asked.bundle_id))
+        both = [asyncio.create_task(decide(asking, asked.bundle_id, *artefacts)) for artefacts in ([artefact()], [])]
+        await asking.stage.waiting_for_a_lock(2)
     answers = await asyncio.gather(*both, return_exceptions=True)
     (lost,) = [answer for answer in answers if isinstance(answer, BashuError)]
     assert lost.reason is Reason.IDEMPOTENCY_CONFLICT
