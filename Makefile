@@ -99,7 +99,10 @@ scorecard: $(VENV)/.runtime ## Write docs/standard/scorecard.md: the card of the
 catalogue: $(VENV)/.runtime ## Write docs/standard/catalogue.md: every data item, which platform holds it, its fields
 	@$(BIN)/python -m loadtest.catalogue
 
-.PHONY: scorecard scorecard-bench
+.PHONY: scorecard scorecard-bench scorecard-removals
+scorecard-removals: $(VENV)/.dev ## Print what taking away each of the 27 indicators' data does to score and coverage
+	@$(BIN)/pytest -q -s tests/unit/standards/test_scorecard.py -k removing_a_held_good_item | grep -o "X[A-Z][0-9]* score.*"
+
 scorecard-bench: $(VENV)/.runtime ## Measure evaluations a second a core
 	@$(BIN)/python -m loadtest.scorecard bench
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from aiohttp import web
 
 from adapters.chongqing.codec import encode
 from adapters.chongqing.disputes import fields_of
 from adapters.chongqing.serials import dispute_serial
 from adapters.kit.failures import PlatformFailureError
 from adapters.kit.protocol import DisputeCase, TakesDisputes
-from adapters.registry import load_one
 from adapters.sichuan.disputes import body_of
-from core.clock import SystemClock
 from core.permit import Subject, SubjectKind
-from sandbox.books import Books
-from sandbox.chongqing import server as chongqing
-from sandbox.clock import open_clocks
-from sandbox.credentials import open_credentials
-from sandbox.faults import Faults
-from sandbox.sichuan import server as sichuan
-from sandbox.world import make_world
-from standards.catalogue import load_standard
-from tests.platform_stage import a_config
+from tests.sandbox_stage import open_platforms
 
 PAGES = Path(__file__).parents[2] / "docs" / "platforms"
 CASE = DisputeCase(
@@ -58,52 +45,9 @@ SICHUAN_BODY = (
 
 @pytest.fixture
 async def platforms(tmp_path):
-    """Both simulated platforms on free ports, an adapter for each, and their one data clock."""
-    clocks, books, faults = open_clocks(SystemClock(), tmp_path), Books(), Faults()
-    world = make_world(clocks.data, enterprises=100)
-    credentials = open_credentials(tmp_path)
-    (tmp_path / "hmac").write_text(credentials.chongqing.secret)
-    apps = {
-        "chongqing": chongqing.build_app(
-            world,
-            books,
-            faults=faults,
-            clocks=clocks,
-            credentials={credentials.chongqing.jgdm: credentials.chongqing.secret},
-            signing_key=credentials.signing_key,
-        ),
-        "sichuan": sichuan.build_app(
-            world=world,
-            books=books,
-            faults=faults,
-            clocks=clocks,
-            credentials=credentials.sichuan,
-            envelope_key=credentials.envelope_key,
-        ),
-    }
-    secrets = {
-        "chongqing": {"hmac_key": tmp_path / "hmac", "qm_keys": credentials.chongqing_keys_file},
-        "sichuan": {
-            "credentials": credentials.sichuan_file,
-            "private_key": credentials.sichuan_private_key_file,
-        },
-    }
-    options = {
-        "chongqing": {"caller_code": credentials.chongqing.jgdm},
-        "sichuan": {"key_id": credentials.envelope_key.kid},
-    }
-    async with AsyncExitStack() as held:
-        adapters = {}
-        for name, app in apps.items():
-            runner = web.AppRunner(app, shutdown_timeout=0.1)
-            await runner.setup()
-            held.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            stage = SimpleNamespace(platform_id=name, url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-            config = a_config(stage, secrets=secrets[name], options=options[name])
-            adapters[name] = load_one(config, standard=load_standard(), clock=SystemClock())
-            held.push_async_callback(adapters[name].close)
-        yield SimpleNamespace(adapters=adapters, clocks=clocks, books=books)
+    """Both simulated platforms, an adapter for each, and their one data clock."""
+    async with open_platforms(tmp_path) as opened:
+        yield opened
 
 
 async def tell(adapter, case=CASE, reference=""):

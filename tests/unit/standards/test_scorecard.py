@@ -108,6 +108,86 @@ def test_leaving_out_a_required_item_gives_no_grade_and_names_it(item: str) -> N
     assert item in result.reasons[0].text_zh
 
 
+ADVERSE = {
+    "enterprise_registration": {"operating_status": "REVOKED_NOT_DEREGISTERED"},
+    "registration_change": {"change_kind": "CONTROLLER", "changed_on": "2026-10-01"},
+    "abnormal_operation_list": {"listed_on": "2026-10-01"},
+    "sales_invoice_monthly": {"month": "2026-11", "sales_amount": "0"},
+    "bank_credit_summary": {"as_of_month": "2026-10", "worst_overdue_days_24m": 120},
+    "tax_credit_grade": {"year": 2026, "grade": "D"},
+    "tax_arrears": {"balance": "100"},
+    "administrative_penalty": {"decided_on": "2026-10-01", "severity": "serious"},
+    "judgment_debtor": {"case_no": "x", "amount": "9000"},
+    "court_judgment": {"role": "DEFENDANT", "filed_on": "2026-10-01"},
+    "social_insurance_payment": {"period": "2026-11", "insured_count": 1, "paid": False},
+    "financing_guarantee": {"direction": "GIVEN", "amount": "9000"},
+    "dishonest_judgment_debtor": {"is_listed": True},
+    "serious_dishonest_list": {"listed_on": "2026-10-01"},
+    "bankruptcy": {"stage": "ACCEPTED"},
+    "major_tax_violation": {"published_on": "2026-10-01"},
+}
+"""What is bad of every item whose silence must not pay; nobody profits from keeping it out of a consent."""
+EXPLAINING = {"shareholder_and_capital", "financial_statement"}
+"""Required items that only explain another: without them that other's indicator is unseen, never good."""
+
+
+def with_adverse(item: str) -> CreditReport:
+    """The best firm with what is bad of ``item``; one case as a defendant does no harm, so five of them."""
+    report = strong()
+    if item == "enterprise_registration":
+        report.records[0].enterprise_registration.operating_status = ADVERSE[item]["operating_status"]
+        return report
+    if item in {"financing_guarantee", "judgment_debtor"}:
+        # Without a statement the guarantees could not be weighed; sales are what an enforcement is weighed against.
+        statement = report.records.add(record_id="statement", data_item="financial_statement")
+        statement.financial_statement.period_end, statement.financial_statement.net_assets = "2025-12-31", "100"
+    for number in range(5 if item == "court_judgment" else 1):
+        record = report.records.add(record_id=f"bad-{number}", data_item=item)
+        for name, value in ADVERSE[item].items():
+            setattr(getattr(record, item), name, value)
+    return report
+
+
+def without(report: CreditReport, item: str) -> CreditReport:
+    """The same firm as it looks to a lender that did not ask for ``item``."""
+    kept = CreditReport()
+    kept.CopyFrom(report)
+    del kept.records[:]
+    kept.records.extend(record for record in report.records if record.data_item != item)
+    del kept.platform_results[:]
+    kept.platform_results.extend(result for result in report.platform_results if result.data_item != item)
+    return kept
+
+
+def test_every_required_item_has_its_adverse_case() -> None:
+    required = {item for rule in CARD.indicators if rule.is_required for item in rule.items}
+    assert required | set(CARD.hard_stop_items) == set(ADVERSE) | EXPLAINING
+
+
+@pytest.mark.parametrize("item", sorted(ADVERSE))
+def test_leaving_out_an_adverse_required_item_gives_no_grade_never_a_better_one(item: str) -> None:
+    report = with_adverse(item)
+    told = run(report)
+    assert told.grade == "XYD-S" or told.score < run(strong()).score, "the record does this firm no harm"
+    left_out = run(without(report, item), granted=[name for name in ITEMS if name != item])
+    assert (left_out.grade, left_out.HasField("score")) == ("XYD-N", False)
+    assert left_out.no_grade_reason in {"NOT_GRANTED", "NOT_ANSWERED"}
+    assert item in left_out.reasons[0].text_zh
+    silent = run(without(report, item))
+    if item in CARD.hard_stop_items:
+        assert (silent.grade, silent.no_grade_reason) == ("XYD-N", "NOT_ANSWERED")
+    else:
+        assert Decimal(silent.coverage) < Decimal(told.coverage)
+
+
+def test_leaving_out_the_statement_that_guarantees_are_weighed_by_gives_no_grade() -> None:
+    report = with_adverse("financing_guarantee")
+    granted = [name for name in ITEMS if name != "financial_statement"]
+    result = run(without(report, "financial_statement"), granted=granted)
+    assert (result.grade, result.no_grade_reason) == ("XYD-N", "NOT_GRANTED")
+    assert "financial_statement" in result.reasons[0].text_zh
+
+
 def test_an_optional_item_left_out_earns_half() -> None:
     result = run(strong(silent=("cash_flow_monthly",)), granted=[i for i in ITEMS if i != "cash_flow_monthly"])
     assert result.score == 833  # 850 - 17.5 = 832.5, rounded half up once
