@@ -95,6 +95,10 @@ permutations: $(VENV)/.runtime ## Merge 10,000 shuffled and repeated sets of ans
 scorecard: $(VENV)/.runtime ## Write docs/standard/scorecard.md: the card of the reference evaluation, from its data
 	@$(BIN)/python -m loadtest.scorecard
 
+.PHONY: validation
+validation: $(VENV)/.runtime ## Evaluate 1,000 invented firms by real calls; write docs/standard/validation.html (3 minutes)
+	@$(BIN)/python -m loadtest.validation $(ARGS)
+
 .PHONY: catalogue
 catalogue: $(VENV)/.runtime ## Write docs/standard/catalogue.md: every data item, which platform holds it, its fields
 	@$(BIN)/python -m loadtest.catalogue

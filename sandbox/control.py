@@ -36,6 +36,7 @@ def build_control_app(*, world: World, books: Books, faults: Faults, data_clock:
             web.get("/control/faults", control.faults),
             web.delete("/control/faults", control.clear),
             web.get("/control/subjects", control.subjects),
+            web.get("/control/outcomes", control.outcomes),
         ]
     )
     return app
@@ -85,13 +86,9 @@ class _Control:
 
     async def subjects(self, request: web.Request) -> web.Response:
         """Return the fixed subjects and a page of the population: ``?offset=0&limit=100``."""
-        try:
-            offset = int(request.query.get("offset", "0"))
-            limit = int(request.query.get("limit", str(CODES_DEFAULT)))
-        except ValueError:
-            return _wrong("offset and limit are whole numbers")
-        if offset < 0 or not 0 <= limit <= CODES_MOST:
-            return _wrong(f"offset must be at least 0, limit 0 to {CODES_MOST}")
+        page = _page(request)
+        if isinstance(page, web.Response):
+            return page
         fixed = [
             {
                 "code": subject.code,
@@ -102,13 +99,33 @@ class _Control:
             }
             for subject in self._world.fixed_subjects
         ]
-        population = [
-            {"code": code, "name": name, "home": home} for code, name, home in self._world.firms(offset, limit)
-        ]
+        population = [{"code": code, "name": name, "home": home} for code, name, home in self._world.firms(*page)]
         return _json({"fixed": fixed, "size": self._world.size, "population": population})
+
+    async def outcomes(self, request: web.Request) -> web.Response:
+        """Return whether firms of the population defaulted within twelve months: ``?offset=0&limit=100``."""
+        page = _page(request)
+        if isinstance(page, web.Response):
+            return page
+        rows = [
+            {"code": code, "name": name, "home": home, "defaulted": defaulted}
+            for code, name, home, defaulted in self._world.outcomes(*page)
+        ]
+        return _json({"outcomes": rows})
 
     def _in_force(self, status: HTTPStatus) -> web.Response:
         return _json({"faults": self._faults.in_force}, status)
+
+
+def _page(request: web.Request) -> tuple[int, int] | web.Response:
+    try:
+        offset = int(request.query.get("offset", "0"))
+        limit = int(request.query.get("limit", str(CODES_DEFAULT)))
+    except ValueError:
+        return _wrong("offset and limit are whole numbers")
+    if offset < 0 or not 0 <= limit <= CODES_MOST:
+        return _wrong(f"offset must be at least 0, limit 0 to {CODES_MOST}")
+    return offset, limit
 
 
 def _json(document: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:

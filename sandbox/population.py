@@ -34,6 +34,8 @@ GRADE_SHARES: Final = ((Grade.EXCELLENT, 0.023), (Grade.GOOD, 0.764), (Grade.MED
 _LETTERS: Final = USCC_ALPHABET[10:]
 _SERIALS: Final = len(_LETTERS) * len(USCC_ALPHABET) ** 3
 """Serials start with a letter: those that start with a digit belong to the fixed subjects."""
+DEFAULT_RATES: Final = {Grade.EXCELLENT: 0.005, Grade.GOOD: 0.02, Grade.MEDIUM: 0.10, Grade.POOR: 0.40}
+"""Invented: which share of a grade's firms fails to pay within twelve months. Nothing is said of real firms."""
 _GUARANTEE_SHARE: Final = 0.05
 _HUNDRED_YUAN: Final = 10_000
 """chongqing's amounts have two decimals of 万元, so its values are whole hundreds of yuan."""
@@ -128,6 +130,10 @@ class Population:
     def grade(self, index: int) -> Grade:
         """Return the firm's public-credit grade."""
         return self._grade(self._random(index))
+
+    def defaulted(self, index: int) -> bool:
+        """Tell whether the firm failed to pay within twelve months of the data day: seeded, by its grade's rate."""
+        return Random(f"{self._seed}/outcome/{index}").random() < DEFAULT_RATES[self.grade(index)]
 
     def file(self, index: int, at: Moment) -> PlatformFile:
         """Return what the firm's platform holds about it on a data day."""

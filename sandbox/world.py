@@ -47,6 +47,11 @@ class World:
         """Return code, name and home of at most ``limit`` population firms from ``offset`` on."""
         return list(self._population.firms(offset, limit))
 
+    def outcomes(self, offset: int, limit: int) -> list[tuple[str, str, PlatformId, bool]]:
+        """Return code, name, home and whether it defaulted of population firms from ``offset`` on."""
+        firms = self._population.firms(offset, limit)
+        return [(*firm, self._population.defaulted(index)) for index, firm in enumerate(firms, start=offset)]
+
     def file(self, platform: PlatformId, code: str) -> PlatformFile | None:
         """Return what ``platform`` holds about ``code`` today (data day), None when it has no file."""
         at = Moment(day=self._clock.day, first_day=self._clock.first_day)
