@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
-from bashu.client import Bashu
+from bashu.client import Bashu, new_request_id
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.v1 import platform_pb2
+from bashu.v1.report_pb2 import COMPLETENESS_EMPTY
 from loadtest.observation import books, ledger_reader, until
 from loadtest.questions import question
 from loadtest.stack import Stack
+from standards.catalogue import load_standard
+from standards.items import ENQUIRY_COUNT
 
 SUBJECT = "91500105XXTT00018M"
+DEBTOR = "91500105XXTT00034B"
 LENDER = "bank-cq"
 Consented = Callable[..., Awaitable[str]]
 
@@ -132,6 +136,31 @@ async def test_admission_takes_two_persons_who_say_the_same(
     assert theirs <= {"tax_credit_grade", "public_credit_evaluation", "platform_score"}
     details = {r.detail for r in answer.report.platform_results if r.platform_id == "chongqing"}
     assert "DERIVED COUNT 1" in details
+
+
+@pytest.mark.parametrize("policy", [platform_pb2.EXPORT_POLICY_VERIFY_ONLY, platform_pb2.EXPORT_POLICY_DERIVED])
+async def test_a_dishonest_debtor_that_its_platform_keeps_back_gets_no_grade(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], policy: platform_pb2.ExportPolicy.ValueType
+) -> None:
+    first, second = persons
+    card = load_standard().card
+    items = {item for rule in card.indicators for item in rule.items} | {*card.hard_stop_items}
+    asked = question(DEBTOR, await consented(identifier=DEBTOR, items=sorted(items - {ENQUIRY_COUNT})))
+    asked.include_evaluation = True
+    told = (await bank.query_credit(asked)).report
+    assert told.evaluation.grade == "XYD-S"
+    hint = granted(await first.access(LENDER), export_policy=policy)
+    await first.admit(**hint)
+    assert (await second.admit(**hint)).confirmed
+    asked.request_id = new_request_id()
+    report = (await bank.query_credit(asked)).report
+    held = {r.data_item for r in report.platform_results if r.platform_id == "chongqing" and r.held_back_records}
+    assert {"dishonest_judgment_debtor", "enterprise_registration"} <= held
+    assert "dishonest_judgment_debtor" not in {record.data_item for record in report.records}
+    evaluation = report.evaluation
+    assert (evaluation.grade, evaluation.no_grade_reason) == ("XYD-N", "NOT_ANSWERED")
+    assert not evaluation.HasField("score")
+    assert report.completeness != COMPLETENESS_EMPTY
 
 
 async def test_every_decision_is_an_entry(persons: tuple[Operator, Operator], stack: Stack) -> None:
