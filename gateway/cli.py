@@ -269,7 +269,7 @@ def identifier(
 
 async def _rewrap(settings: Settings) -> int:
     from database import open_database
-    from gateway.worker import open_vault
+    from gateway.from_settings import open_vault
 
     dsn = read_secret(settings.vault.dsn_file, setting="vault.dsn_file").decode()
     keys = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-rewrap")

@@ -87,8 +87,8 @@ def design_probability(score: int) -> float:
 
 
 def deciles(pairs: Sequence[tuple[int, bool]]) -> list[Band]:
-    """Return ten bands of equal size, lowest scores first; equal scores may stand in two."""
-    ordered = sorted(pairs)
+    """Return ten bands of equal size, lowest scores first; equal scores may stand in two, in the order given."""
+    ordered = sorted(pairs, key=lambda pair: pair[0])
     bands = []
     for number in range(10):
         part = ordered[len(ordered) * number // 10 : len(ordered) * (number + 1) // 10]

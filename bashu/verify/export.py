@@ -266,9 +266,11 @@ def _institution(entry: Entry) -> object:
     return _member(entry, "tally" if entry.get("type") == "TALLY" else "requester", "institution")
 
 
-def _where(finding: Finding) -> tuple[float, float]:
+def _where(finding: Finding) -> tuple[bool, float, float]:
+    """Order findings: what names a line first, since what is missed at the end may follow from it."""
     far = float("inf")
     return (
+        finding.line is None,
         far if finding.leaf_index is None else finding.leaf_index,
         far if finding.line is None else finding.line,
     )

@@ -106,6 +106,16 @@ def sound():
     return story.status("REVOKED")
 
 
+def test_the_changed_line_is_named_before_the_closing_that_it_seems_to_take_away(log):
+    story = Story().register().ask().close()
+    story.now += timedelta(hours=1)
+    story.add("PARTICIPANT_EVENT", object="bank")
+    lines = export(story.leaves, log)
+    lines[2] = lines[2].replace(b'"proof"', b'"proog"')
+    found = [(finding.code, finding.line) for finding in check(lines, log).findings]
+    assert found == [("LINE_UNREADABLE", 3), ("INTENT_NOT_CLOSED", None)]
+
+
 def test_a_sound_log_holds_whole(log):
     verdict = check(export(sound().leaves, log), log)
     assert (verdict.findings, verdict.is_whole, verdict.open_intents) == ((), True, 0)
