@@ -88,3 +88,24 @@ async def test_the_watch_follows_the_log_and_keeps_what_it_saw(
     assert code == 1, "a lender reads its own entries alone, and must not take others' for missing"
     code, read = await bashu(*watch[:-1], "auditor-1", "--entries", "all")
     assert (code, read["entries"]) == (0, read["size"])
+
+
+async def test_a_lender_follows_every_change_of_its_consents_in_order(
+    stack: Stack, bank: Bashu, consented: Consented
+) -> None:
+    feed = ("ledger", "list", "--type", "CONSENT_REGISTERED", "--type", "CONSENT_STATUS", "--limit", "500")
+    mine = ("--dev", stack.state, "--as", "bank-cq")
+    _, before = await bashu(*feed, *mine)
+    seen = max((row["leaf_index"] for row in before["entries"]), default=-1)
+    consent_id = await consented()
+    await sealed_query(bank, consent_id)
+    await bank.revoke_consent(consent_id, reason="NO_LONGER_NEEDED")
+    async with asyncio.timeout(20):
+        rows: list[Any] = []
+        while len(rows) < 2:
+            _, after = await bashu(*feed, "--from-index", str(seen + 1), *mine)
+            rows = [row["entry"] for row in after["entries"] if row["entry"]["consent"]["id"] == consent_id]
+    assert [row["type"] for row in rows] == ["CONSENT_REGISTERED", "CONSENT_STATUS"]
+    assert (rows[1]["status"]["to"], rows[1]["consent"]["revision"]) == ("REVOKED", 2)
+    _, others = await bashu(*feed, "--dev", stack.state, "--as", "bank-sc")
+    assert consent_id not in {row["entry"]["consent"]["id"] for row in others["entries"]}
