@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import uuid4
 
@@ -32,6 +32,7 @@ from gateway.enquiries import Enquiries
 from gateway.identity.model import Caller
 from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.platform.disclosures import Disclosures
+from gateway.platform.health import PlatformHealth
 from gateway.platform.standing import Closed, Controls
 from gateway.question import read_question, request_digest
 from gateway.release import Releases
@@ -65,6 +66,7 @@ class Engine:
     standard: Standard
     operator: GatewayOperator
     clock: Clock
+    health: PlatformHealth = field(default_factory=lambda: PlatformHealth(time.monotonic))
     annotations: Annotations | None = None
     enquiries: Enquiries | None = None
 
@@ -119,6 +121,7 @@ async def answer_query(
     permit = admitted.permit
     standing = await engine.controls.standing(permit, is_self=ask.is_self)
     answers = await ask_platforms(engine.adapters, permit, closed=standing.closed, deadline=deadline)
+    engine.health.note(answers)
     checked = check_answers(permit, answers)
     engine.disclosures.note(checked.findings)
     shown = engine.controls.exported(standing, checked.answers)

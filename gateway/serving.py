@@ -170,7 +170,7 @@ def compose_server(
             standard=standard,
             clock=clock,
         ),
-        standard=StandardServicer(standard=standard, adapters=adapters),
+        standard=StandardServicer(standard=standard, adapters=adapters, registry=registry, health=engine.health),
         platform=PlatformServicer(  # type: ignore[abstract]
             controls=PlatformControls(pools.plain, administration=administration),
             disclosures=engine.disclosures,

@@ -17,6 +17,7 @@ from bashu.cli.session import (
     JsonOption,
     OperatorOption,
     ProfileOption,
+    answer_or_json,
     call,
     find_profile,
     message_json,
@@ -25,7 +26,7 @@ from bashu.cli.session import (
 from bashu.cli.subjects import PageSizeOption, PageTokenOption, next_page, page_request
 from bashu.cli.tables import console, facts, grid, moment
 from bashu.client import DEADLINE_S
-from bashu.v1 import platform_pb2
+from bashu.v1 import platform_pb2, standard_pb2
 
 app = typer.Typer(no_args_is_help=True, help="平台运营方 what a platform's operator decides")
 
@@ -49,6 +50,42 @@ class State(StrEnum):
     DRAINING = "DRAINING"
     MAINTENANCE = "MAINTENANCE"
     STOPPED = "STOPPED"
+
+
+@app.command("health", epilog=EXIT_CODES)
+def health(
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """各平台状态与延迟 Each platform's state and latency of the last five minutes, as the answering worker saw them."""
+    who = find_profile(profile, dev, participant, operator)
+    request = standard_pb2.ListPlatformsRequest()
+    answer = answer_or_json(
+        who, lambda stubs: stubs.standard.ListPlatforms, request, as_json=as_json, deadline_s=deadline
+    )
+    if answer is None:
+        return
+
+    def ms(one: standard_pb2.Platform, field: str) -> str:
+        return f"{getattr(one, field).ToMilliseconds()} ms" if one.HasField(field) else ""  # type: ignore[arg-type]
+
+    rows = [
+        (
+            one.platform_id,
+            one.name_zh,
+            one.state,
+            *(ms(one, field) for field in ("latency_p50", "latency_p95", "latency_p99")),
+            len(one.data_items),
+        )
+        for one in answer.platforms
+    ]
+    headings = ("平台 platform", "名称 name", "状态 state", "p50", "p95", "p99", "数据项 items")
+    console().print(grid("平台 platforms", headings, rows, is_keyed=True))
 
 
 @app.command("access", epilog=EXIT_CODES)

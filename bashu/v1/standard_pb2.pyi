@@ -620,7 +620,7 @@ class Platform(_message.Message):
 
     @_builtins.property
     def latency_p50(self) -> _duration_pb2.Duration:
-        """Median latency of the last window."""
+        """Median latency of the last five minutes, as the worker that answers saw it; unset without an enquiry."""
 
     @_builtins.property
     def latency_p95(self) -> _duration_pb2.Duration:

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from adapters.kit.protocol import Adapter, PlatformInfo
 from bashu.v1 import common_pb2, standard_pb2, standard_pb2_grpc
 from core.errors import BashuError, Reason
+from gateway.identity.model import PlatformState
+from gateway.identity.registry import Registry
 from gateway.interceptors import Context
+from gateway.platform.health import Health, PlatformHealth
 from standards.catalogue import Standard
 from standards.items import DataItem
 from standards.tables import Validity
@@ -16,9 +19,13 @@ from standards.tables import Validity
 class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
     """Answers from tables that were read when the worker started."""
 
-    def __init__(self, *, standard: Standard, adapters: Mapping[str, Adapter]) -> None:
+    def __init__(
+        self, *, standard: Standard, adapters: Mapping[str, Adapter], registry: Registry, health: PlatformHealth
+    ) -> None:
         self._standard = standard
         self._adapters = adapters
+        self._registry = registry
+        self._health = health
 
     async def ListDataItems(  # noqa: N802 - the contract's name
         self, _request: standard_pb2.ListDataItemsRequest, _context: Context
@@ -109,10 +116,13 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
     async def ListPlatforms(  # noqa: N802
         self, _request: standard_pb2.ListPlatformsRequest, _context: Context
     ) -> standard_pb2.ListPlatformsResponse:
-        """Return the platforms with their coverage."""
-        return standard_pb2.ListPlatformsResponse(
-            platforms=[_platform(adapter.platform) for _, adapter in sorted(self._adapters.items())]
-        )
+        """Return the platforms with their coverage, state and latency as this worker saw them for five minutes."""
+        known = (await self._registry.snapshot()).platforms
+        rows = []
+        for platform_id, adapter in sorted(self._adapters.items()):
+            decided = known[platform_id].state if platform_id in known else PlatformState.RUNNING
+            rows.append(_platform(adapter.platform, self._health.of(platform_id, decided)))
+        return standard_pb2.ListPlatformsResponse(platforms=rows)
 
 
 def _data_item(item: DataItem) -> standard_pb2.DataItem:
@@ -147,9 +157,10 @@ def _data_item(item: DataItem) -> standard_pb2.DataItem:
     )
 
 
-def _platform(row: PlatformInfo) -> standard_pb2.Platform:
+def _platform(row: PlatformInfo, health: Health) -> standard_pb2.Platform:
     licence = row.licence
-    return standard_pb2.Platform(
+    platform = standard_pb2.Platform(
+        state=health.state,
         platform_id=row.platform_id,
         name_zh=row.name_zh,
         name_en=row.name_en,
@@ -165,6 +176,14 @@ def _platform(row: PlatformInfo) -> standard_pb2.Platform:
             valid_to=licence.valid_to.isoformat() if licence.valid_to else "",
         ),
     )
+    for duration, milliseconds in (
+        (platform.latency_p50, health.p50_ms),
+        (platform.latency_p95, health.p95_ms),
+        (platform.latency_p99, health.p99_ms),
+    ):
+        if milliseconds is not None:
+            duration.FromMilliseconds(milliseconds)
+    return platform
 
 
 def _kinds(kinds: frozenset[object]) -> str:

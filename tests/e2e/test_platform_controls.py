@@ -11,7 +11,7 @@ import pytest
 from bashu.client import Bashu, new_request_id
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
-from bashu.v1 import platform_pb2
+from bashu.v1 import platform_pb2, standard_pb2
 from bashu.v1.report_pb2 import COMPLETENESS_EMPTY
 from loadtest.observation import books, ledger_reader, until
 from loadtest.questions import question
@@ -101,6 +101,26 @@ async def test_a_stopped_platform_is_not_asked_and_the_other_still_is(
     assert len((await books(stack))["chongqing"]["enquiries"]) == before
     await first.state("RUNNING")
     assert (await asked(bank, consent_id))["enterprise_registration"][1] == ""
+
+
+async def test_health_says_what_was_seen_and_before_it_what_was_decided(
+    persons: tuple[Operator, Operator], bank: Bashu, consented: Consented
+) -> None:
+    async def platforms() -> dict[str, standard_pb2.Platform]:
+        request = standard_pb2.ListPlatformsRequest()
+        answer = await bank.call(lambda rpcs: rpcs.standard.ListPlatforms, request)
+        return {one.platform_id: one for one in answer.platforms}
+
+    await asked(bank, await consented())
+    seen = (await platforms())["chongqing"]
+    assert seen.state == "healthy"
+    assert 0 < seen.latency_p50.ToMilliseconds() <= seen.latency_p99.ToMilliseconds()
+    await persons[0].state("MAINTENANCE")
+    await until(lambda: _is(platforms, "maintenance"), within_s=10, what="the decided state")
+
+
+async def _is(platforms: Callable[[], Awaitable[dict[str, standard_pb2.Platform]]], state: str) -> bool:
+    return (await platforms())["chongqing"].state == state
 
 
 async def test_a_stopped_lender_is_refused_and_goes_on_with_what_it_had(
