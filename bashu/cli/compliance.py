@@ -359,6 +359,41 @@ def preserve(
     console().print(facts("已封存 preserved", {"封存编号 preservation id": answer.preservation_id}))
 
 
+@app.command("preservations", epilog=EXIT_CODES)
+def list_preservations(
+    *,
+    page_size: PageSizeOption = 50,
+    page_token: PageTokenOption = "",
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """列出封存 List the preservations that stand, the oldest first; the look is recorded."""
+    who = find_profile(profile, dev, participant, operator)
+    request = compliance_pb2.ListPreservationsRequest(page=page_request(page_size, page_token))
+    answer = answer_or_json(
+        who, lambda rpcs: rpcs.compliance.ListPreservations, request, as_json=as_json, deadline_s=deadline
+    )
+    if answer is None:
+        return
+    rows = [
+        (
+            row.preservation_id,
+            "一个主体 one subject" if row.of_subject else row.institution or "全部机构 all institutions",
+            f"{row.from_day} – {row.to_day}" if row.from_day or row.to_day else "",
+            f"{row.placed_by} {'监管 regulator' if row.by_regulator else ''}".strip(),
+            moment(row.placed_at),
+        )
+        for row in answer.preservations
+    ]
+    headings = ("封存编号 preservation id", "范围 scope", "期间 days", "由 placed by", "时间 at")
+    console().print(grid("封存 preservations", headings, rows, is_keyed=True))
+    next_page(answer.page)
+
+
 @app.command(epilog=EXIT_CODES)
 def release(
     preservation_id: Annotated[str, typer.Argument(help="封存编号 preservation id")],

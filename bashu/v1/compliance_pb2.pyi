@@ -688,6 +688,116 @@ class ReleasePreservationResponse(_message.Message):
 Global___ReleasePreservationResponse: _TypeAlias = ReleasePreservationResponse  # noqa: Y015
 
 @_typing.final
+class ListPreservationsRequest(_message.Message):
+    """Asks for the preservations that stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> _common_pb2.PageRequest:
+        """Page."""
+
+    def __init__(
+        self,
+        *,
+        page: _common_pb2.PageRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPreservationsRequest: _TypeAlias = ListPreservationsRequest  # noqa: Y015
+
+@_typing.final
+class ListPreservationsResponse(_message.Message):
+    """One page, the oldest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESERVATIONS_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def preservations(self) -> _containers.RepeatedCompositeFieldContainer[Global___PreservationRow]:
+        """Preservations."""
+
+    @_builtins.property
+    def page(self) -> _common_pb2.PageResponse:
+        """Next page."""
+
+    def __init__(
+        self,
+        *,
+        preservations: _abc.Iterable[Global___PreservationRow] | None = ...,
+        page: _common_pb2.PageResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "preservations", b"preservations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPreservationsResponse: _TypeAlias = ListPreservationsResponse  # noqa: Y015
+
+@_typing.final
+class PreservationRow(_message.Message):
+    """A preservation (封存) that stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESERVATION_ID_FIELD_NUMBER: _builtins.int
+    OF_SUBJECT_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    FROM_DAY_FIELD_NUMBER: _builtins.int
+    TO_DAY_FIELD_NUMBER: _builtins.int
+    BY_REGULATOR_FIELD_NUMBER: _builtins.int
+    PLACED_BY_FIELD_NUMBER: _builtins.int
+    PLACED_AT_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
+    preservation_id: _builtins.str
+    """Id."""
+    of_subject: _builtins.bool
+    """Whether it is of one subject, who is not named here."""
+    institution: _builtins.str
+    """Institution, or empty."""
+    from_day: _builtins.str
+    """First day by Beijing time, or empty."""
+    to_day: _builtins.str
+    """Last day by Beijing time, or empty."""
+    by_regulator: _builtins.bool
+    """Placed by a regulator, who alone releases it."""
+    placed_by: _builtins.str
+    """Participant that placed it; of two officers the second."""
+    entry_id: _builtins.str
+    """Its PRESERVATION entry, whose sealed reason Unmask opens."""
+    @_builtins.property
+    def placed_at(self) -> _timestamp_pb2.Timestamp:
+        """When, UTC."""
+
+    def __init__(
+        self,
+        *,
+        preservation_id: _builtins.str = ...,
+        of_subject: _builtins.bool = ...,
+        institution: _builtins.str = ...,
+        from_day: _builtins.str = ...,
+        to_day: _builtins.str = ...,
+        by_regulator: _builtins.bool = ...,
+        placed_by: _builtins.str = ...,
+        placed_at: _timestamp_pb2.Timestamp | None = ...,
+        entry_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["placed_at", b"placed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_regulator", b"by_regulator", "entry_id", b"entry_id", "from_day", b"from_day", "institution", b"institution", "of_subject", b"of_subject", "placed_at", b"placed_at", "placed_by", b"placed_by", "preservation_id", b"preservation_id", "to_day", b"to_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreservationRow: _TypeAlias = PreservationRow  # noqa: Y015
+
+@_typing.final
 class ListHoldsRequest(_message.Message):
     """A listing."""
 

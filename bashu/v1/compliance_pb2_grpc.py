@@ -81,6 +81,11 @@ class ComplianceServiceStub:
                 request_serializer=bashu_dot_v1_dot_compliance__pb2.ReleasePreservationRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_compliance__pb2.ReleasePreservationResponse.FromString,
                 _registered_method=True)
+        self.ListPreservations = channel.unary_unary(
+                '/bashu.v1.ComplianceService/ListPreservations',
+                request_serializer=bashu_dot_v1_dot_compliance__pb2.ListPreservationsRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_compliance__pb2.ListPreservationsResponse.FromString,
+                _registered_method=True)
         self.ListHolds = channel.unary_unary(
                 '/bashu.v1.ComplianceService/ListHolds',
                 request_serializer=bashu_dot_v1_dot_compliance__pb2.ListHoldsRequest.SerializeToString,
@@ -196,6 +201,13 @@ class ComplianceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPreservations(self, request, context):
+        """Preservations that stand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHolds(self, request, context):
         """Holds and freezes that stand.
         """
@@ -306,6 +318,11 @@ def add_ComplianceServiceServicer_to_server(servicer, server):
                     servicer.ReleasePreservation,
                     request_deserializer=bashu_dot_v1_dot_compliance__pb2.ReleasePreservationRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_compliance__pb2.ReleasePreservationResponse.SerializeToString,
+            ),
+            'ListPreservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPreservations,
+                    request_deserializer=bashu_dot_v1_dot_compliance__pb2.ListPreservationsRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_compliance__pb2.ListPreservationsResponse.SerializeToString,
             ),
             'ListHolds': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHolds,
@@ -598,6 +615,33 @@ class ComplianceService:
             '/bashu.v1.ComplianceService/ReleasePreservation',
             bashu_dot_v1_dot_compliance__pb2.ReleasePreservationRequest.SerializeToString,
             bashu_dot_v1_dot_compliance__pb2.ReleasePreservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPreservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ComplianceService/ListPreservations',
+            bashu_dot_v1_dot_compliance__pb2.ListPreservationsRequest.SerializeToString,
+            bashu_dot_v1_dot_compliance__pb2.ListPreservationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class ComplianceServiceStub:
     """Preserves records (封存, 条例 Art. 33)."""
     ReleasePreservation: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ReleasePreservationRequest, _compliance_pb2.ReleasePreservationResponse]
     """Ends a preservation; a second officer."""
+    ListPreservations: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ListPreservationsRequest, _compliance_pb2.ListPreservationsResponse]
+    """Preservations that stand."""
     ListHolds: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ListHoldsRequest, _compliance_pb2.ListHoldsResponse]
     """Holds and freezes that stand."""
     ListDisputes: _aio.UnaryUnaryMultiCallable[_compliance_pb2.ListDisputesRequest, _compliance_pb2.ListDisputesResponse]
@@ -131,6 +133,14 @@ class ComplianceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_compliance_pb2.ReleasePreservationRequest, _abc.Awaitable[_compliance_pb2.ReleasePreservationResponse]],
     ) -> _abc.Awaitable[_compliance_pb2.ReleasePreservationResponse]:
         """Ends a preservation; a second officer."""
+
+    @_abc_1.abstractmethod
+    def ListPreservations(
+        self,
+        request: _compliance_pb2.ListPreservationsRequest,
+        context: _aio.ServicerContext[_compliance_pb2.ListPreservationsRequest, _abc.Awaitable[_compliance_pb2.ListPreservationsResponse]],
+    ) -> _abc.Awaitable[_compliance_pb2.ListPreservationsResponse]:
+        """Preservations that stand."""
 
     @_abc_1.abstractmethod
     def ListHolds(

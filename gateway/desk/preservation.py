@@ -95,6 +95,10 @@ class Preservations:
             raise _second_officer()
         return preservation_id
 
+    async def standing(self, *, after: UUID, limit: int) -> list[store.Preservation]:
+        """Return the preservations that stand with larger ids than ``after``, the oldest first."""
+        return await store.standing_preservations(self._db, after=after, limit=limit)
+
     async def release(self, preservation_id: UUID, *, by: By, is_regulator: bool) -> bool:
         """Release, or keep the wish: officers need two within 24 h. Return whether it was released.
 

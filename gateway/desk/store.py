@@ -29,6 +29,9 @@ _INSERT_PRESERVATION: Final = f"""
 INSERT INTO preservation ({_PRESERVATION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"""  # noqa: S608
 _LOCK_PRESERVATION: Final = f"""
 SELECT {_PRESERVATION} FROM preservation WHERE preservation_id = $1 AND released_at IS NULL FOR UPDATE"""  # noqa: S608
+_STANDING_PRESERVATIONS: Final = f"""
+SELECT {_PRESERVATION} FROM preservation WHERE released_at IS NULL AND preservation_id > $1
+ORDER BY preservation_id LIMIT $2"""  # noqa: S608
 _RELEASE_PRESERVATION: Final = """
 UPDATE preservation SET released_at = $2, release_entry_id = $3 WHERE preservation_id = $1 AND released_at IS NULL"""
 _IS_PRESERVED: Final = """
@@ -273,6 +276,11 @@ async def lock_preservation(tx: Statements, preservation_id: UUID) -> Preservati
     """Lock a preservation that stands."""
     row = await tx.fetchrow(_LOCK_PRESERVATION, preservation_id)
     return None if row is None else Preservation(**dict(row.items()))
+
+
+async def standing_preservations(db: Statements, *, after: UUID, limit: int) -> list[Preservation]:
+    """Return preservations that stand with larger ids than ``after``, in order of id (so of time)."""
+    return [Preservation(**dict(row.items())) for row in await db.fetch(_STANDING_PRESERVATIONS, after, limit)]
 
 
 async def release_preservation(tx: Statements, preservation_id: UUID, *, at: datetime, entry_id: UUID) -> None:

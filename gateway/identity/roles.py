@@ -73,6 +73,7 @@ _TABLE: Final = {
         # Preservation (封存, 条例 Art. 33) is the regulator's own order, or two officers'.
         "PreserveRecords": _COMPLIANCE | {Role.REGULATOR},
         "ReleasePreservation": _COMPLIANCE | {Role.REGULATOR},
+        "ListPreservations": _REVIEW,
         "ListHolds": _REVIEW,
         "ListDisputes": _REVIEW,
         "UpdateDispute": _COMPLIANCE,

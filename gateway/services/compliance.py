@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from bashu.v1 import common_pb2, compliance_pb2, compliance_pb2_grpc
 from consent.model import HoldRecord
@@ -13,6 +14,7 @@ from gateway.accesses import days
 from gateway.decisions import explain
 from gateway.desk.desk import Desk
 from gateway.desk.preservation import Scope
+from gateway.desk.store import Preservation
 from gateway.desk.unmask import Unmasking
 from gateway.identity.model import Role, current_caller
 from gateway.interceptors import Context
@@ -29,6 +31,7 @@ from ledger.access.model import AccessFilter
 from ledger.fsck import fsck
 from ledger.note import parse_vkey
 from standards.catalogue import Standard
+from standards.days import beijing_day
 
 
 class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
@@ -156,6 +159,18 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             preservation_id, by=by_caller(caller), is_regulator=caller.role is Role.REGULATOR
         )
         return compliance_pb2.ReleasePreservationResponse(released=released)
+
+    async def ListPreservations(  # noqa: N802
+        self, request: compliance_pb2.ListPreservationsRequest, _context: Context
+    ) -> compliance_pb2.ListPreservationsResponse:
+        """List the preservations that stand, the oldest first."""
+        validate(request)
+        size = page_size(request.page)
+        found = await self._desk.preservations.standing(after=after_id(request.page), limit=size + 1)
+        await self._reviews.record(current_caller(), "ListPreservations", count=len(found[:size]))
+        answer = compliance_pb2.ListPreservationsResponse(preservations=[_preservation(row) for row in found[:size]])
+        answer.page.next_page_token = str(found[size - 1].preservation_id) if len(found) > size else ""
+        return answer
 
     async def DrawSample(  # noqa: N802
         self, request: compliance_pb2.DrawSampleRequest, _context: Context
@@ -320,4 +335,20 @@ def _hold(record: HoldRecord) -> compliance_pb2.Hold:
         message.lift_proposed_by.participant = record.proposal.participant
         message.lift_proposed_by.operator = record.proposal.operator
         message.lift_proposed_by.at.FromDatetime(record.proposal.at)
+    return message
+
+
+def _preservation(row: Preservation) -> compliance_pb2.PreservationRow:
+    message = compliance_pb2.PreservationRow(
+        preservation_id=str(row.preservation_id),
+        of_subject=row.pseudonym is not None,
+        institution=row.institution,
+        from_day=beijing_day(row.since).isoformat() if row.since else "",
+        # The end is half-open: its last day is the one before.
+        to_day=(beijing_day(row.before) - timedelta(days=1)).isoformat() if row.before else "",
+        by_regulator=row.by_regulator,
+        placed_by=row.placed_by,
+        entry_id=str(row.entry_id),
+    )
+    message.placed_at.FromDatetime(row.placed_at)
     return message

@@ -57,6 +57,24 @@ async def test_a_regulator_preserves_alone_and_only_a_regulator_releases_it(righ
     assert await refused(rights.desk("ReleasePreservation", REGULATOR, **one)) is Reason.NOT_FOUND_OR_NOT_YOURS
 
 
+async def test_what_stands_is_listed_without_naming_a_subject_and_the_look_is_recorded(rights):
+    first = await rights.desk("PreserveRecords", REGULATOR, subject=named(FIRM), reason="r")
+    days = {"institution": "bank-cq", "from_day": "2026-01-01", "to_day": "2026-03-31", "reason": "r"}
+    second = await rights.desk("PreserveRecords", REGULATOR, **days)
+    page = await rights.desk("ListPreservations", AUDITOR, page={"page_size": 1})
+    (row,) = page.preservations
+    assert (row.preservation_id, row.of_subject, row.by_regulator) == (first.preservation_id, True, True)
+    assert FIRM.identifier not in str(page)
+    rest = await rights.desk("ListPreservations", AUDITOR, page={"page_token": page.page.next_page_token})
+    (row,) = rest.preservations
+    assert (row.institution, row.from_day, row.to_day) == ("bank-cq", "2026-01-01", "2026-03-31")
+    await rights.desk("ReleasePreservation", REGULATOR, preservation_id=first.preservation_id)
+    left = await rights.desk("ListPreservations", ONE)
+    assert [row.preservation_id for row in left.preservations] == [second.preservation_id]
+    views = [entry["reviewed"] for entry in await rights.of_type("REVIEW_VIEW")]
+    assert [view["what"] for view in views if view["what"] == "ListPreservations"] == ["ListPreservations"] * 3
+
+
 async def test_officers_place_and_release_by_two(rights):
     order = {"subject": named(FIRM), "reason": "r"}
     for _ in range(2):
