@@ -71,8 +71,8 @@ async def test_what_stands_is_listed_without_naming_a_subject_and_the_look_is_re
     await rights.desk("ReleasePreservation", REGULATOR, preservation_id=first.preservation_id)
     left = await rights.desk("ListPreservations", ONE)
     assert [row.preservation_id for row in left.preservations] == [second.preservation_id]
-    views = [entry["reviewed"] for entry in await rights.of_type("REVIEW_VIEW")]
-    assert [view["what"] for view in views if view["what"] == "ListPreservations"] == ["ListPreservations"] * 3
+    views = [(entry["object"], entry["count"]) for entry in await rights.of_type("REVIEW_VIEW")]
+    assert views == [("ListPreservations", 1)] * 3
 
 
 async def test_officers_place_and_release_by_two(rights):
