@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consent import budget
+from consent import budget, service
 from consent.artefact import Period, Usage, UsageMode
 from consent.model import ConsentFacts, ConsentState
 from consent.state import REFUSALS, state, state_reason
@@ -207,3 +207,17 @@ def test_windows_are_those_that_the_log_is_checked_by():
         ours = [budget.window_key(usage(period), moment) for moment in moments]
         theirs = [_window(members, moment) for moment in moments]
         assert len(set(zip(ours, theirs, strict=True))) == len(set(ours)) == len(set(theirs))
+
+
+def test_what_time_brought_is_an_event_once_from_the_last_recorded_state():
+    standing, ended = facts(), facts(exp=NOW)
+    assert service.ended_by_time(standing, recorded=ConsentState.ACTIVE, now=NOW) is None
+    event = service.ended_by_time(ended, recorded=ConsentState.PAUSED, now=NOW).transition
+    assert (event.from_state, event.to_state, event.reason) == (ConsentState.PAUSED, ConsentState.EXPIRED, "EXPIRED")
+    assert (event.revision, event.actor.value) == (ended.revision + 1, "SYSTEM")
+    assert service.ended_by_time(ended, recorded=ConsentState.EXPIRED, now=NOW) is None
+    by_loan = service.ended_by_time(facts(ended_by_loan=NOW), recorded=ConsentState.ACTIVE, now=NOW)
+    assert by_loan.transition.reason == "LOAN_CLOSED"
+    spent = facts(used=facts().max_uses)
+    assert service.ended_by_time(spent, recorded=ConsentState.ACTIVE, now=NOW).transition.reason == "EXHAUSTED"
+    assert service.ended_by_time(spent, recorded=ConsentState.EXHAUSTED, now=NOW) is None

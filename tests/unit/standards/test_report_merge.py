@@ -14,7 +14,7 @@ from bashu.v1.report_pb2 import (
     QUALITY_INFERRED,
 )
 from core.permit import SubjectKind
-from standards.answer import ItemAnswer, Mark, record_of
+from standards.answer import GATEWAY, ItemAnswer, Mark, record_of
 from standards.catalogue import load_standard
 from standards.merge import ReportFrame, merge
 
@@ -347,6 +347,9 @@ def test_completeness_is_the_first_that_fits():
     denied = answer("sichuan", "tax_payment", status=PlatformStatus.PLATFORM_STATUS_DENIED)
     assert report(nothing, skipped).completeness == COMPLETENESS_EMPTY
     assert report(found, nothing, skipped).completeness == COMPLETENESS_FULL
+    counted = items.PlatformEnquiryCount(window_from="2026-08-27", window_to="2026-11-28", distinct_institutions=0)
+    own = replace(answer("sichuan", "platform_enquiry_count", counted), platform_id=GATEWAY, region="")
+    assert report(nothing, own, skipped).completeness == COMPLETENESS_EMPTY, "the gateway's count is no information"
     held_back = replace(nothing, held_back=1)
     assert report(held_back, skipped).completeness == COMPLETENESS_FULL
     assert [one.held_back_records for one in report(held_back).platform_results] == [1]

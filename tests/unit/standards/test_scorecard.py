@@ -208,6 +208,18 @@ def test_a_hard_stop_that_its_platform_keeps_back_is_not_read_as_nothing_found(i
     assert (result.grade, result.no_grade_reason, result.HasField("score")) == ("XYD-N", "NOT_ANSWERED", False)
 
 
+def test_the_gateways_own_count_makes_no_firm_known_that_platforms_know_nothing_of() -> None:
+    report = CreditReport(
+        platform_results=[PlatformResult(platform_id="chongqing", data_item=item, status=OK) for item in ITEMS]
+    )
+    report.generated_at.FromDatetime(datetime(2026, 11, 27, tzinfo=UTC))
+    record = report.records.add(record_id="n", data_item="platform_enquiry_count")
+    record.platform_enquiry_count.distinct_institutions = 3
+    assert run(report).no_grade_reason == "LOW_COVERAGE"
+    report.records.add(record_id="t", data_item="tax_arrears").tax_arrears.balance = "0"
+    assert run(report).no_grade_reason == "NOT_ANSWERED", "who owes taxes is registered somewhere"
+
+
 def test_a_listed_dishonest_debtor_is_a_hard_stop_linked_to_its_record() -> None:
     report = strong()
     record = report.records.add(record_id="d1", data_item="dishonest_judgment_debtor")
