@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bashu.client import Bashu, new_request_id
+from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.v1 import credit_pb2
 from loadtest.authority import Grant, SigningAuthority
@@ -19,6 +20,9 @@ from loadtest.stack import read_description
 
 SUBJECT: Final = "91500105XXTT00157C"
 NAME: Final = "重庆示例十五号贸易有限公司"
+TRIES: Final = 5
+AGAIN_AFTER_S: Final = 1.0
+"""A stack that has just started on a busy machine may refuse for a moment (OVERLOADED, EVIDENCE_STALE)."""
 LENDERS: Final = tuple(f"bank-{number:02d}" for number in range(1, 10))
 COUNTED: Final = ("QUERY", "EVALUATE", "COUNT_ENQUIRIES")
 ITEMS: Final = ("enterprise_registration", "tax_credit_grade")
@@ -47,7 +51,17 @@ async def _ask(description: Path, lender: str, authority: SigningAuthority) -> N
         )
         request.subject.enterprise.unified_social_credit_code = SUBJECT
         request.subject.enterprise.name = NAME
-        await bank.query_credit(request)
+        for tries_left in reversed(range(TRIES)):
+            try:
+                # The same request id again costs no use, and is no second enquiry at a platform.
+                await bank.query_credit(request)
+            except BashuCallError as error:
+                print(f"{lender}: {error.reason}, {tries_left} tries left", file=sys.stderr)
+                if not tries_left:
+                    raise
+                await asyncio.sleep(AGAIN_AFTER_S)
+            else:
+                return
 
 
 if __name__ == "__main__":
