@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -39,16 +39,20 @@ def verdict(lines):
 
 async def test_each_hour_is_tallied_once_however_many_gateways_run_and_after_a_stop(stage, fresh_database):
     tallies = [Tallies(stage.db, entries=stage.entries) for _ in range(5)]
+    # From the middle of an hour on, whenever the test runs: an hour that ends meanwhile would have its own tally.
+    middle = timedelta(minutes=(90 - datetime.now(UTC).minute) % 60)
+    fresh_database.shift_time(middle)
+    await tallies[0].tally()
     await stage.release(await stage.ask(await stage.grant()))
     await sealed(stage)
     assert await tallies[0].tally() == 0
     for hours, written in ((1, 1), (1, 0), (9, 0)):
-        fresh_database.shift_time(timedelta(hours=hours))
+        fresh_database.shift_time(middle + timedelta(hours=hours))
         assert sum(await asyncio.gather(*(each.tally() for each in tallies))) == written
         await sealed(stage)
     await stage.grant()
     await sealed(stage)
-    fresh_database.shift_time(timedelta(hours=30))
+    fresh_database.shift_time(middle + timedelta(hours=30))
     assert sum(await asyncio.gather(*(each.tally() for each in tallies))) == 1
     await sealed(stage)
     lines = await own_export(stage)
