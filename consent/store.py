@@ -86,6 +86,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 _EVENTS: Final = """
 SELECT revision, from_state, to_state, reason, actor, at, entry_id FROM consent_event
 WHERE consent_id = $1 ORDER BY revision"""
+_LAST_STATE: Final = "SELECT to_state FROM consent_event WHERE consent_id = $1 AND revision = $2"
 _STANDING: Final = """
 SELECT entry_id FROM subject_hold WHERE commitments @> ARRAY[$1::text] AND lifted_at IS NULL
 ORDER BY placed_at, entry_id"""
@@ -189,6 +190,11 @@ async def insert(tx: Statements, facts: ConsentFacts, artefact: bytes) -> bool:
 async def artefacts(db: Statements, consent_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """Return the stored bytes of consents."""
     return {row["consent_id"]: row["artefact"] for row in await db.fetch(_ARTEFACTS, list(consent_ids))}
+
+
+async def last_state(db: Statements, facts: ConsentFacts) -> ConsentState:
+    """Return the state that a consent's last event led to."""
+    return ConsentState(await db.fetchval(_LAST_STATE, facts.consent_id, facts.revision))
 
 
 async def ended_unrecorded(db: Statements, *, after: UUID, limit: int) -> tuple[UUID | None, list[UUID]]:

@@ -186,7 +186,7 @@ class Consents:
         )
         if facts is None:
             return await self._registered_before(tx, parsed), []
-        before = [] if parent is None else await _replace(tx, self._entries, replaced)
+        before = [] if parent is None else (await _stop(tx, self._entries, replaced, Reason.CONSENT_SUPERSEDED))[1]
         return Registered(facts=facts, parsed=parsed, entry_id=entry.entry_id, is_new=True), [*before, entry]
 
     async def show(
@@ -347,11 +347,7 @@ async def take_away(
     change = change_of(facts, await consent_store.now(tx))
     if change is None:
         return await _unchanged(tx, facts)
-    intents = await store.lock_open_of_consents(tx, [consent_id])
-    closings = await close_open(tx, entries, intents, reason=reason, now=change.transition.at)
-    entry = entries.status(change.transition, sealed=sealed)
-    after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
-    return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings)), [*closings, entry]
+    return await _stop(tx, entries, change, reason, sealed=sealed)
 
 
 async def give_back(
@@ -387,13 +383,15 @@ def _windows(artefact: Artefact) -> tuple[object, str]:
     return artefact.usage.period, artefact.usage.tz
 
 
-async def _replace(tx: Transaction, entries: Entries, change: Change) -> list[Entry]:
-    """Write the end of a locked consent that is superseded, and close what is open under it."""
+async def _stop(
+    tx: Transaction, entries: Entries, change: Change, reason: Reason, *, sealed: Sealed | None = None
+) -> tuple[Changed, list[Entry]]:
+    """Write a change of a locked consent that takes permission away, and close what is open under it."""
     intents = await store.lock_open_of_consents(tx, [change.facts.consent_id])
-    closings = await close_open(tx, entries, intents, reason=Reason.CONSENT_SUPERSEDED, now=change.transition.at)
-    entry = entries.status(change.transition)
-    await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
-    return [*closings, entry]
+    closings = await close_open(tx, entries, intents, reason=reason, now=change.transition.at)
+    entry = entries.status(change.transition, sealed=sealed)
+    after = await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
+    return Changed(facts=after, entry_id=entry.entry_id, withheld=len(closings)), [*closings, entry]
 
 
 def _taken() -> BashuError:

@@ -19,9 +19,9 @@ from consent import store as consent_store
 from consent.model import ConsentFacts, ConsentState
 from consent.service import Change
 from core.errors import BashuError, Reason
-from database import Database, Transaction
+from database import Database
 from gateway import store
-from gateway.consents import close_open
+from gateway.consents import take_away
 from gateway.entries import Entries
 from ledger import store as ledger_store
 
@@ -62,22 +62,17 @@ class Endings:
     async def _record(self, consent_id: UUID) -> bool:
         async with self._db.transaction() as tx:
             facts = await service.lock_one(tx, consent_id)
-            change = await _ending(tx, facts, await consent_store.now(tx))
-            if change is None:
-                return False
-            intents = await store.lock_open_of_consents(tx, [consent_id])
-            reached = change.transition.to_state
-            if intents and reached is ConsentState.EXHAUSTED:
-                # One of them may give its use back.
-                return False
-            now = change.transition.at
-            closings = await close_open(tx, self._entries, intents, reason=Reason.CONSENT_EXPIRED, now=now)
-            entry = self._entries.status(change.transition)
-            await service.record(tx, change, entry_id=entry.entry_id, leaf_hash=entry.leaf_hash)
-            await ledger_store.append(tx, [*closings, entry])
-        return True
+            recorded = await consent_store.last_state(tx, facts)
+            has_open = bool(await store.lock_open_of_consents(tx, [consent_id]))
 
+            def end(facts: ConsentFacts, now: datetime) -> Change | None:
+                change = service.ended_by_time(facts, recorded=recorded, now=now)
+                if has_open and change is not None and change.transition.to_state is ConsentState.EXHAUSTED:
+                    # What is open may give its use back.
+                    return None
+                return change
 
-async def _ending(tx: Transaction, facts: ConsentFacts, now: datetime) -> Change | None:
-    last = (await consent_store.events(tx, facts.consent_id))[-1]
-    return service.ended_by_time(facts, recorded=last.to_state, now=now)
+            _, entries = await take_away(tx, self._entries, consent_id, end, Reason.CONSENT_EXPIRED)
+            if entries:
+                await ledger_store.append(tx, entries)
+        return bool(entries)

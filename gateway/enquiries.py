@@ -7,7 +7,7 @@ the item, allows counting (act COUNT_ENQUIRIES, rule R79) and reaches back over 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -16,7 +16,7 @@ from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.items_pb2 import PlatformEnquiryCount
 from bashu.v1.report_pb2 import QUALITY_DERIVED
 from consent.artefact import Act
-from core.clock import SHANGHAI, Clock
+from core.clock import Clock
 from core.errors import BashuError
 from database import Database
 from gateway.admission import Admitted
@@ -24,9 +24,8 @@ from gateway.outcomes import NOT_HELD
 from gateway.pseudonyms import Pseudonyms
 from ledger.access.enquiries import enquiry_count
 from standards.answer import GATEWAY, ItemAnswer, record_of
-from standards.days import beijing_day
+from standards.days import beijing_day, months_before, start_of_day
 from standards.items import ENQUIRY_COUNT
-from standards.scorecard.evidence import months_before
 
 MONTHS: Final = 3
 """Window of the count, calendar months up to and with today (standard: XC03)."""
@@ -56,19 +55,22 @@ class Enquiries:
         if admitted.scope.look_from > first:
             # A shorter count would read like fewer lenders, so none is given.
             return [_answer(PlatformStatus.PLATFORM_STATUS_SKIPPED, detail=f"{NOT_HELD} OUTSIDE_LOOKBACK")]
-        since = datetime.combine(first, time(), tzinfo=SHANGHAI)
-        pseudonym = self._pseudonyms.subject(admitted.permit.subject)
+        window_from, window_to = first.isoformat(), (today + timedelta(days=1)).isoformat()
         try:
             found = await enquiry_count(
-                self._db, pseudonym, purposes=self._purposes, since=since, before=now + timedelta(days=1)
+                self._db,
+                self._pseudonyms.subject(admitted.permit.subject),
+                purposes=self._purposes,
+                since=start_of_day(window_from),
+                before=start_of_day(window_to),
             )
         except BashuError as error:
             # The number is one item among many: a report without it says so, as with any source that is away.
             _LOG.error("enquiries_not_counted", error=type(error).__name__)
             return [_answer(PlatformStatus.PLATFORM_STATUS_UNAVAILABLE, detail="LEDGER_UNREAD")]
         body = PlatformEnquiryCount(
-            window_from=first.isoformat(),
-            window_to=(today + timedelta(days=1)).isoformat(),
+            window_from=window_from,
+            window_to=window_to,
             distinct_institutions=found.distinct_institutions,
             enquiry_count=found.enquiries,
         )

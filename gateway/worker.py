@@ -45,7 +45,7 @@ from gateway.release import Releases
 from gateway.reviews import Reviews
 from gateway.rights.erasures import DAYS_OF_A_YEAR, Erasures
 from gateway.server import GatewayServer
-from gateway.serving import compose_server
+from gateway.services.compose import compose_server
 from gateway.settings import Settings, load_settings
 from gateway.sweeper import Sweeper
 from gateway.tallies import Tallies

@@ -19,6 +19,7 @@ OPEN_ENDS: Final = frozenset({date(9999, 12, 31), date(2099, 12, 31)})
 UNKNOWN_DAYS: Final = frozenset({"", "00000000", "0000-00-00"})
 FIRST_YEAR: Final = 1800
 LAST_YEAR: Final = 2098
+YEAR_MONTHS: Final = 12
 
 _DAY: Final = re.compile(
     r"(?:(\d{4})(\d{2})(\d{2})|(\d{4})-(\d{1,2})-(\d{1,2})|(\d{4})/(\d{1,2})/(\d{1,2})|(\d{4})年(\d{1,2})月(\d{1,2})日)",
@@ -118,6 +119,17 @@ def start_of_day(text: str) -> datetime:
 def beijing_day(moment: datetime) -> date:
     """Return the Beijing calendar day of an aware moment."""
     return moment.astimezone(SHANGHAI).date()
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the day ``months`` earlier; a day that the month lacks becomes its last."""
+    year, month = divmod(day.year * YEAR_MONTHS + day.month - 1 - months, YEAR_MONTHS)
+    for last in (day.day, 30, 29, 28):
+        try:
+            return date(year, month + 1, min(day.day, last))
+        except ValueError:
+            continue
+    raise AssertionError("every month has 28 days")
 
 
 def _day(value: str | None, path: str) -> date | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from bashu.v1 import consent_pb2
 from consent.evidence import WorkingDays
@@ -28,7 +29,9 @@ OTHER_BANK = caller("bank-sc", Role.LENDER, operator="op-1")
 def asking_of(stage, vault=None):
     texts = Texts(stage.db, entries=stage.entries)
     return Asking(
-        bundles=Bundles(stage.db, consents=stage.consents, texts=texts, pseudonyms=stage.pseudonyms),
+        bundles=Bundles(
+            stage.db, consents=stage.consents, texts=texts, pseudonyms=stage.pseudonyms, lasts=timedelta(hours=72)
+        ),
         texts=texts,
         evidence=Evidence(stage.db, vault=vault, entries=stage.entries, days=WorkingDays()),
         registry=stage.registry,

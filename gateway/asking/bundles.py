@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 from uuid import UUID
 
 from consent import store as consent_store
@@ -25,8 +24,6 @@ from gateway.pseudonyms import Pseudonyms
 from ledger import store as ledger_store
 from ledger.model import Entry
 
-LASTS: Final = timedelta(hours=72)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -41,7 +38,7 @@ class Bundles:
     """Keeps what lenders ask for and records what borrowers decide. Who may call is the role table's."""
 
     def __init__(
-        self, db: Database, *, consents: Consents, texts: Texts, pseudonyms: Pseudonyms, lasts: timedelta = LASTS
+        self, db: Database, *, consents: Consents, texts: Texts, pseudonyms: Pseudonyms, lasts: timedelta
     ) -> None:
         self._db = db
         self._consents = consents

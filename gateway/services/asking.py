@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
-from uuid import UUID
 
 from bashu.v1 import common_pb2, consent_pb2
 from consent.bundle import Bundle, Draft
@@ -21,6 +20,7 @@ from gateway.asking.store import ConsentText
 from gateway.asking.texts import Texts
 from gateway.identity.model import Caller, Role
 from gateway.question import read_lookback, read_subject
+from gateway.services.paging import read_id
 from standards.catalogue import Standard
 
 BEFORE_THE_DECISION: Final = (
@@ -71,7 +71,7 @@ class Asking:
         if len({draft.purpose for draft in drafts}) != len(drafts):
             raise BashuError(Reason.MALFORMED, "two drafts have one purpose", field="drafts.purpose")
         bundle = await self.bundles.ask(
-            bundle_uuid(request.bundle_id) if request.bundle_id else uuid7(),
+            read_id(request.bundle_id, "bundle_id") if request.bundle_id else uuid7(),
             institution=caller.institution,
             subject=subject,
             drafts=drafts,
@@ -91,7 +91,7 @@ class Asking:
         """Read a bundle as its lender or its subject's agent."""
         institution = caller.institution if caller.role is Role.LENDER else None
         bundle, now = await self.bundles.find(
-            bundle_uuid(request.bundle_id), institution=institution, commitment=caller.subject_commitment
+            read_id(request.bundle_id, "bundle_id"), institution=institution, commitment=caller.subject_commitment
         )
         answer = consent_pb2.GetConsentBundleResponse(
             bundle_id=str(bundle.bundle_id),
@@ -123,7 +123,7 @@ class Asking:
             commitment=caller.subject_commitment,
             actor=caller.actor_commitment or "",
         )
-        return await self.bundles.decide(bundle_uuid(request.bundle_id), decision)
+        return await self.bundles.decide(read_id(request.bundle_id, "bundle_id"), decision)
 
     def _draft(
         self,
@@ -178,18 +178,6 @@ class Asking:
             if not items.exists(item) or not items.is_about(item, subject.kind):
                 message = "an item does not exist for this kind of subject"
                 raise BashuError(Reason.UNKNOWN_DATA_ITEM, message, field="drafts.required_items")
-
-
-def bundle_uuid(text: str) -> UUID:
-    """Read a bundle's id.
-
-    Raises:
-        BashuError: MALFORMED.
-    """
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise BashuError(Reason.MALFORMED, "bundle_id is not a UUID", field="bundle_id") from error
 
 
 def notice_message(text: ConsentText) -> consent_pb2.Notice:

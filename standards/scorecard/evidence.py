@@ -13,9 +13,8 @@ from typing import Any, Final
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord, CreditReport
 from standards.answer import Mark
-from standards.days import beijing_day
+from standards.days import YEAR_MONTHS, beijing_day
 
-YEAR_MONTHS: Final = 12
 _ANSWERED: Final = frozenset({PlatformStatus.PLATFORM_STATUS_OK, PlatformStatus.PLATFORM_STATUS_NO_DATA})
 _NOT_HELD: Final = "NOT_HELD"
 
@@ -113,17 +112,6 @@ def day_of(body: Any, *fields: str) -> date | None:
 def month_number(text: str) -> int:
     """Count months from year 0, so that differences are months: ``2026-10`` and ``2026-11`` differ by 1."""
     return int(text[:4]) * YEAR_MONTHS + int(text[5:7])
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the day ``months`` earlier; a day that the month lacks becomes its last."""
-    year, month = divmod(day.year * YEAR_MONTHS + day.month - 1 - months, YEAR_MONTHS)
-    for last in (day.day, 30, 29, 28):
-        try:
-            return date(year, month + 1, min(day.day, last))
-        except ValueError:
-            continue
-    raise AssertionError("every month has 28 days")
 
 
 def _row(record: CreditRecord) -> Row:

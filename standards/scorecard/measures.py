@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from standards.days import YEAR_MONTHS, months_before
 from standards.items import ENQUIRY_COUNT
 from standards.scorecard.card import IndicatorRule
-from standards.scorecard.evidence import YEAR_MONTHS, Evidence, Row, day_of, month_number, months_before, number
+from standards.scorecard.evidence import Evidence, Row, day_of, month_number, number
 
 ZERO: Final = Decimal(0)
 BEYOND: Final = Decimal("Infinity")

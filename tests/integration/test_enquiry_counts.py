@@ -8,8 +8,9 @@ import pytest
 
 from bashu.v1.common_pb2 import PlatformStatus
 from core.clock import SystemClock
-from gateway.enquiries import Enquiries
+from gateway.enquiries import MONTHS, Enquiries
 from ledger.access.enquiries import ENQUIRIES, count_once, enquiry_count
+from standards.items import ENQUIRY_COUNT
 from tests.admission_stage import FIRM, OTHER_FIRM, STANDARD, open_stage
 
 COUNTED = [purpose.purpose_id for purpose in STANDARD.purposes.all() if purpose.counts_as_enquiry]
@@ -46,6 +47,11 @@ async def test_a_release_counts_only_under_a_consent_that_allows_counting_and_on
     await stage.release(await stage.ask(open_to_counting, items=("tax_payment",)))
     assert await count(stage) == (1, 1)
     assert await count(stage, OTHER_FIRM) == (0, 0)
+
+
+def test_the_items_window_is_the_one_that_its_indicator_names():
+    (rule,) = [rule for rule in STANDARD.card.indicators if rule.items == (ENQUIRY_COUNT,)]
+    assert rule.window_months == MONTHS
 
 
 def test_an_institution_counts_again_after_14_days_and_not_before():

@@ -7,8 +7,9 @@ from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditReport, PlatformResult
 from loadtest.scorecard import PAGE, render
 from standards.catalogue import load_standard
+from standards.days import months_before
 from standards.scorecard.evaluation import evaluate
-from standards.scorecard.evidence import months_before, read_evidence
+from standards.scorecard.evidence import read_evidence
 
 STANDARD = load_standard()
 CARD = STANDARD.card
