@@ -44,6 +44,8 @@ class EntryReading:
             BashuCallError: the gateway gave no answer to judge, or ROLE_NOT_ALLOWED.
         """
         start = Frontier() if self._which is Which.ALL else self._kept()
+        if start.size > seen.size:
+            raise self._broken()
         begin, fold, hashes = start.size, Frontier(start.peaks), list[bytes]()
         while begin + len(hashes) < seen.size:
             index = begin + len(hashes)
@@ -57,6 +59,8 @@ class EntryReading:
                 await self._require(client, seen, start, hashes)
                 raise LogAlarm(Alarm.ENTRY_MISSING, f"leaf {begin + len(hashes)} is in the tree and cannot be read")
         if fold.root() != seen.root:
+            if start.size and not await _is_prefix(client, seen, start, [], 0):
+                raise self._broken()
             raise _changed(await _first_wrong(client, seen, start, hashes))
         self._keep(fold)
         return len(hashes)
@@ -68,12 +72,15 @@ class EntryReading:
 
     def _kept(self) -> Frontier:
         try:
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
-            return Frontier((int(size), base64.b64decode(value, validate=True)) for size, value in kept["peaks"])
+            peaks = json.loads(self._file.read_text(encoding="utf-8"))["peaks"]
+            return Frontier((_power_of_two(size), base64.b64decode(value, validate=True)) for size, value in peaks)
         except FileNotFoundError:
             return Frontier()
         except (ValueError, KeyError, TypeError) as error:
-            raise LogAlarm(Alarm.STATE_BROKEN, f"{self._file} is not what a look wrote") from error
+            raise self._broken() from error
+
+    def _broken(self) -> LogAlarm:
+        return LogAlarm(Alarm.STATE_BROKEN, f"{self._file} is not what a look at this log wrote: remove it, read all")
 
     def _keep(self, fold: Frontier) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +88,12 @@ class EntryReading:
         peaks = [[size, base64.b64encode(value).decode()] for size, value in fold.peaks]
         fresh.write_text(json.dumps({"peaks": peaks}) + "\n", encoding="utf-8")
         fresh.replace(self._file)
+
+
+def _power_of_two(size: object) -> int:
+    if not isinstance(size, int) or size < 1 or size & (size - 1):
+        raise ValueError("a peak has a power of two of leaves")
+    return size
 
 
 def _changed(leaf: int) -> LogAlarm:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from consent.service import Change
 from core.errors import BashuError, Reason
 from database import Database
 from gateway import store
-from gateway.consents import take_away
+from gateway.consents import retrying, take_away
 from gateway.entries import Entries
 from ledger import store as ledger_store
 
@@ -56,7 +57,11 @@ class Endings:
         self._after = last or START
         recorded = 0
         for consent_id in ended:
-            recorded += await self._record(consent_id)
+            try:
+                recorded += await retrying(partial(self._record, consent_id))
+            except BashuError as error:
+                # The others of the page must not wait for this one; the next walk finds it again.
+                _log.warning("ending_not_recorded", consent_id=str(consent_id), reason=error.reason.value)
         return recorded
 
     async def _record(self, consent_id: UUID) -> bool:

@@ -30,6 +30,8 @@ from standards.catalogue import load_standard
 
 PAGE: Final = Path(__file__).parents[1] / "docs/standard/validation.html"
 AT_ONCE: Final = 6
+MOST_FIRMS: Final = 10_000
+"""What the sandbox tells of in one answer."""
 DEADLINE_S: Final = 30.0
 MICRO, SMALL = 500_000, 5_000_000
 """Largest registered capital, yuan, of each size class: this page's own cut, no official one."""
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--firms", type=int, default=1000, help="firms of the population to evaluate")
     parser.add_argument("--page", type=Path, default=PAGE, help="HTML file to write")
     chosen = parser.parse_args(arguments)
+    if not 1 <= chosen.firms <= MOST_FIRMS:
+        parser.error(f"--firms: 1 to {MOST_FIRMS}, not {chosen.firms}")
     with dev_stack() as stack:
         cases, failed = asyncio.run(_evaluate_all(stack, chosen.firms))
     chosen.page.write_text(render(cases, failed=failed, day=datetime.now(UTC).date().isoformat()), encoding="utf-8")

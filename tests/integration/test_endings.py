@@ -84,6 +84,22 @@ async def test_pages_follow_one_another_and_two_workers_record_one_event(stage, 
     assert [(await last_event(stage, consent))[-1] for consent in consents] == [2] * 5
 
 
+async def test_one_that_cannot_be_recorded_keeps_no_other_waiting_and_is_found_again(stage, endings, monkeypatch):
+    consents = [await short(stage) for _ in range(3)]
+    stage.shift(seconds=21)
+    first, record = min(consent.consent_id for consent in consents), endings._record
+
+    async def failing(consent_id):
+        if consent_id == first:
+            raise BashuError(Reason.EVIDENCE_UNAVAILABLE, "away")
+        return await record(consent_id)
+
+    monkeypatch.setattr(endings, "_record", failing)
+    assert await endings.walk() == 2
+    monkeypatch.undo()
+    assert await endings.walk() == 1
+
+
 async def test_the_walk_reads_pages_by_key(stage):
     async with stage.db.transaction() as tx:
         await tx.execute("SET LOCAL enable_seqscan = off")

@@ -1,5 +1,6 @@
 """Exports into files that are interrupted, and a watch over a log that grows, rewinds or forks."""
 
+import base64
 import hashlib
 import json
 
@@ -234,8 +235,28 @@ async def test_what_was_changed_after_it_was_read_is_found_by_reading_all_again(
         await reading(Which.ALL).look(gateway)
 
 
-async def test_a_spoiled_fold_raises_an_alarm(gateway, reading, tmp_path):
+HASH = base64.b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "{}",
+        "[]",
+        "not json",
+        '{"peaks": [[0, "AA=="]]}',
+        '{"peaks": [["8", "AA=="]]}',
+        f'{{"peaks": [[-8, "{HASH}"]]}}',
+        f'{{"peaks": [[3, "{HASH}"]]}}',
+        f'{{"peaks": [[8, "{HASH}"]]}}',
+        f'{{"peaks": [[1024, "{HASH}"]]}}',
+    ],
+)
+async def test_a_fold_that_is_none_or_another_logs_is_said_to_be_so_and_no_entry_is_blamed(
+    gateway, reading, tmp_path, kept
+):
     await reading(Which.NEW).look(gateway)
-    (tmp_path / "state" / "entries").write_text("{}")
-    with pytest.raises(LogAlarm, match="STATE_BROKEN"):
+    (tmp_path / "state" / "entries").write_text(kept)
+    with pytest.raises(LogAlarm, match=r"STATE_BROKEN.*remove it"):
         await reading(Which.NEW).look(gateway)
+    assert (await reading(Which.ALL).look(gateway)).entries == 14

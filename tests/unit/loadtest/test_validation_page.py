@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loadtest.validation import render
+import pytest
+
+from loadtest.validation import main, render
 from loadtest.validation_figures import Case
 from sandbox.population import DEFAULT_RATES, Population
 
@@ -24,6 +26,15 @@ def test_the_page_says_first_that_it_proves_no_predictive_power_and_escapes_text
     assert "40 家有分数" in page
     assert "<td>AUC</td><td>1.000</td>" in page
     assert page.count("<svg") == 2
+
+
+@pytest.mark.parametrize("firms", ["0", "-1", "10001", "x"])
+def test_a_number_of_firms_out_of_range_is_named_before_anything_starts(
+    firms: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--firms", firms])
+    assert "--firms" in capsys.readouterr().err
 
 
 def test_a_page_without_a_bad_firm_has_no_invented_figure() -> None:
