@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, Protocol
 
@@ -48,9 +49,12 @@ def verify(
     keys: AuthorityKeys,
     origin: str,
     now: datetime,
-    commitment_kids: frozenset[str],
+    commitment_holders: Mapping[str, frozenset[str]],
 ) -> None:
     """Check what one artefact alone cannot tell; ``origin`` is this gateway's name in ``aud``.
+
+    ``commitment_holders``: who may name a borrower under which commitment key, participant ids by ``commitment_kid``.
+    Whoever holds no key can still copy a commitment out of somebody else's artefact: it vouches for nobody with it.
 
     Raises:
         BashuError: ARTEFACT_UNKNOWN_KEY, ARTEFACT_SIGNATURE or ARTEFACT_MALFORMED.
@@ -63,8 +67,8 @@ def verify(
         _refuse(Reason.ARTEFACT_MALFORMED, "artefact: iat is in the future", "iat")
     if artefact.exp <= now:
         _refuse(Reason.ARTEFACT_MALFORMED, "artefact: exp is past", "exp")
-    if artefact.subject.commitment_kid not in commitment_kids:
-        message = "the commitment key is not known to this gateway"
+    if artefact.issuer not in commitment_holders.get(artefact.subject.commitment_kid, frozenset()):
+        message = "no commitment key of this id is lent to iss: the gateway's operator names the holders of each key"
         _refuse(Reason.ARTEFACT_UNKNOWN_KEY, message, "subject.commitment_kid")
 
 

@@ -6,7 +6,7 @@ One transaction a change, in the lock order: hold table, consents by id, intents
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -99,6 +99,7 @@ class Consents:
         pseudonyms: Pseudonyms,
         entries: Entries,
         audience: str,
+        commitment_holders: Mapping[str, frozenset[str]],
     ) -> None:
         self._db = db
         self._vocabulary = vocabulary
@@ -108,6 +109,7 @@ class Consents:
         self._pseudonyms = pseudonyms
         self._entries = entries
         self._audience = audience
+        self._commitment_holders = commitment_holders
 
     async def register(
         self, raw: bytes, *, only_for: str | None = None, is_party: Callable[[Artefact], bool] | None = None
@@ -156,7 +158,7 @@ class Consents:
             keys=RegisteredKeys(snapshot=snapshot),
             origin=self._audience,
             now=await consent_store.now(self._db),
-            commitment_kids=self._pseudonyms.commitment_kids,
+            commitment_holders=self._commitment_holders,
         )
         if known_hash is not None:
             # Said only of a rightly signed artefact: unsigned ones would tell which ids of others exist.

@@ -133,6 +133,11 @@ def staff_numbers(institution: Institution) -> tuple[str, ...]:
     return STAFF_NUMBERS if not is_lender or institution.institution in _WITH_ADMIN else STAFF_NUMBERS[:1]
 
 
+def lenders() -> list[str]:
+    """Return the participant ids of the dev stack's lenders."""
+    return [participant.participant_id for participant, _ in _cast() if participant.role is Role.LENDER]
+
+
 def _cast() -> Iterator[tuple[Participant, Institution]]:
     operator = Institution(institution=OPERATOR_INSTITUTION, kind=InstitutionKind.NONE, name="沙箱网关运营方")
     yield _participant("admin-1", Role.GATEWAY_ADMIN, operator), operator

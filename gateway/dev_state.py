@@ -11,7 +11,7 @@ from typing import Any, Final
 from database.embedded import EmbeddedPostgres
 from database.roles import KEYS_DATABASE
 from gateway.certificates import DevAuthority, KeyPair, write_secret
-from gateway.dev_registry import DevParticipant
+from gateway.dev_registry import DevParticipant, lenders
 from ledger.signer import FileSigner, generate_signer, load_signer
 
 ORIGIN: Final = "bashu.example/dev"
@@ -125,7 +125,14 @@ def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool,
         },
         # A portal of the sandbox: nobody answers there, its agent decides over gRPC.
         "consent": {"decision_url": "https://portal.invalid/consents"},
-        "keys.commitments": {commitment_kid(name): str(state.commitment_key(name)) for name in AUTHORITIES},
+        **{
+            # A lender's own letters name the borrower under a key that an authority lent it.
+            f"keys.commitments.{commitment_kid(name)}": {
+                "file": str(state.commitment_key(name)),
+                "holders": [name, *lenders()],
+            }
+            for name in AUTHORITIES
+        },
     }
     for platform, region, name_zh in (("chongqing", "500000", "模拟平台重庆"), ("sichuan", "510000", "模拟平台四川")):
         tables |= _platform_tables(state, sandbox, client, platform, region, name_zh, persons=persons)
@@ -249,7 +256,7 @@ def _licence(*, persons: bool) -> dict[str, str]:
 
 
 def _toml(tables: dict[str, Any]) -> str:
-    """Write flat tables of text, numbers and booleans; JSON's literals are TOML's for these."""
+    """Write flat tables of text, numbers, booleans and lists of text; JSON's literals are TOML's for these."""
     lines = ["# Written by `bashu-gateway dev` at each start.", ""]
     for name, values in tables.items():
         if name:

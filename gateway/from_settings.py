@@ -33,12 +33,19 @@ def working_days(settings: Settings) -> WorkingDays:
 def pseudonyms(settings: Settings) -> Pseudonyms:
     """Return what names subjects and staff without saying who they are; raises SettingsError for a key that is none."""
     keys = settings.keys
-    commitments = {kid: read_secret(path, setting=f"keys.commitments.{kid}") for kid, path in keys.commitments.items()}
+    commitments = {
+        kid: read_secret(lent.file, setting=f"keys.commitments.{kid}") for kid, lent in keys.commitments.items()
+    }
     return Pseudonyms(
         key(keys.subject_commitment, "subject_commitment"),
         commitments,
         operator_key=key(keys.operator_commitment, "operator_commitment"),
     )
+
+
+def commitment_holders(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return whom each commitment key was lent to: participant ids by ``commitment_kid``."""
+    return {kid: frozenset(lent.holders) for kid, lent in settings.keys.commitments.items()}
 
 
 def key(path: Path, name: str) -> bytes:

@@ -28,11 +28,6 @@ class Pseudonyms:
         self._operator_key = operator_key
         self._commitment_keys = dict(commitment_keys)
 
-    @property
-    def commitment_kids(self) -> frozenset[str]:
-        """Ids of the commitment keys at hand."""
-        return frozenset(self._commitment_keys)
-
     def subject(self, subject: Subject) -> str:
         """Return the pseudonym of a subject: lower-case hex HMAC-SHA-256 over ``id_type:identifier``."""
         return self._hash(f"{subject.id_type}:{subject.identifier}")

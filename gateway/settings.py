@@ -140,17 +140,28 @@ class PlatformSettings(_Section):
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
+class CommitmentKeySettings(_Section):
+    """One key under which artefacts name borrowers, ``{file = "…", holders = ["authority-cq"]}``.
+
+    ``holders``: participant ids of those whom it was lent to: consent authorities, and lenders that attest their own
+    letters under it. Nobody else's artefact may name a borrower by it.
+    """
+
+    file: FilePath
+    holders: Annotated[list[Text], Field(min_length=1)]
+
+
 class KeySettings(_Section):
     """Keys outside PostgreSQL, each the path of a file.
 
     ``name_seal``: 32 bytes for names of staff. ``operator_commitment``, ``subject_commitment``: HMAC keys for what
-    leaves name by commitment. ``commitments``: the authorities' keys by ``commitment_kid``.
+    leaves name by commitment. ``commitments``: the keys of consent authorities by ``commitment_kid``.
     """
 
     name_seal: FilePath
     operator_commitment: FilePath
     subject_commitment: FilePath
-    commitments: dict[str, FilePath] = Field(default_factory=dict)
+    commitments: dict[str, CommitmentKeySettings] = Field(default_factory=dict)
 
 
 class VaultSettings(_Section):

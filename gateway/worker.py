@@ -167,6 +167,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         pseudonyms=pseudonyms,
         entries=entries,
         audience=settings.server.audience,
+        commitment_holders=from_settings.commitment_holders(settings),
     )
     vault = from_settings.open_vault(settings, pools.keys)
     erasures = Erasures(

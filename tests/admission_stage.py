@@ -60,6 +60,7 @@ AUTHORITY_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SIGNER = FileSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))))
 OPERATOR_KEY = b"operator-key-not-real"
 COMMITMENT_KEYS = {"commitment-1": b"sandbox-commitment-not-real", "commitment-2": b"another-commitment-not-real"}
+COMMITMENT_HOLDERS = {"commitment-1": {"authority-cq", "bank-cq"}, "commitment-2": {"authority-sc"}}
 STANDARD = load_standard()
 RULES = Rulebook(items=STANDARD.items, purposes=STANDARD.purposes, licences=STANDARD.licences)
 VOCABULARY = Vocabulary(items=STANDARD.items, purposes=STANDARD.purposes)
@@ -340,6 +341,7 @@ async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None
                 pseudonyms=pseudonyms,
                 entries=entries,
                 audience=AUDIENCE,
+                commitment_holders=COMMITMENT_HOLDERS,
             ),
             admissions=Admissions(
                 db,

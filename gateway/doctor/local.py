@@ -120,8 +120,8 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, Path]]:
     yield "keys.operator_commitment", keys.operator_commitment
     yield "keys.subject_commitment", keys.subject_commitment
     yield "vault.wrapping_key", settings.vault.wrapping_key
-    for kid, file in keys.commitments.items():
-        yield f"keys.commitments.{kid}", file
+    for kid, lent in keys.commitments.items():
+        yield f"keys.commitments.{kid}", lent.file
 
 
 def _secret(name: str, file: Path) -> Finding:

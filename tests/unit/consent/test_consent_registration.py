@@ -13,16 +13,16 @@ from consent.artefact import parse_artefact
 from consent.registration import verify
 from core.errors import BashuError, Reason
 from gateway.authorities import RegisteredKeys
-from tests.admission_stage import AUDIENCE, COMMITMENT_KEYS, VOCABULARY, a_key, a_payload, a_snapshot, signed
+from tests.admission_stage import AUDIENCE, COMMITMENT_HOLDERS, VOCABULARY, a_key, a_payload, a_snapshot, signed
 
 
-def check(raw, *, snapshot=None, now=None, kids=frozenset(COMMITMENT_KEYS)):
+def check(raw, *, snapshot=None, now=None, holders=COMMITMENT_HOLDERS):
     verify(
         parse_artefact(raw, VOCABULARY),
         keys=RegisteredKeys(snapshot=snapshot or a_snapshot()),
         origin=AUDIENCE,
         now=now or datetime.now(UTC),
-        commitment_kids=kids,
+        commitment_holders=holders,
     )
 
 
@@ -113,7 +113,20 @@ def test_an_artefact_of_the_future_or_the_past_is_refused():
 
 
 def test_a_commitment_nobody_can_recompute_is_refused():
-    assert reason(signed(a_payload()), kids=frozenset()) == (Reason.ARTEFACT_UNKNOWN_KEY, "subject.commitment_kid")
+    assert reason(signed(a_payload()), holders={}) == (Reason.ARTEFACT_UNKNOWN_KEY, "subject.commitment_kid")
+
+
+def test_an_authority_names_nobody_under_the_commitment_key_of_another():
+    unlent = (Reason.ARTEFACT_UNKNOWN_KEY, "subject.commitment_kid")
+    holders = {"commitment-1": {"authority-cq"}, "commitment-2": {"authority-sc"}}
+    copied = a_payload()
+    copied["subject"]["commitment_kid"] = "commitment-2"
+    assert reason(signed(copied), holders=holders) == unlent
+    private = Ed25519PrivateKey.generate()
+    snapshot = a_snapshot(keys={"bank": a_key(private, kid="bank", participant="bank-cq")})
+    letter = signed(a_payload(iss="bank-cq", capture={"assurance": "LENDER_ATTESTED"}), key=private, kid="bank")
+    assert reason(letter, snapshot=snapshot, holders=holders) == unlent
+    check(letter, snapshot=snapshot, holders={"commitment-1": {"authority-cq", "bank-cq"}})
 
 
 def test_an_ended_key_cannot_write_an_earlier_iat():

@@ -23,8 +23,9 @@ subject_commitment = "subject"
 [vault]
 dsn_file = "keys-dsn"
 wrapping_key = "wrapping"
-[keys.commitments]
-cq-2026 = "commitment-cq"
+[keys.commitments.cq-2026]
+file = "commitment-cq"
+holders = ["authority-cq"]
 [platforms.chongqing]
 adapter = "chongqing"
 url = "http://127.0.0.1:1/"
@@ -67,7 +68,7 @@ def refusal(load, text, **environment):
 def test_relative_paths_are_relative_to_the_file(load, tmp_path):
     settings = load(GOOD)
     assert settings.database.dsn_file == tmp_path / "dsn"
-    assert settings.keys.commitments["cq-2026"] == tmp_path / "commitment-cq"
+    assert settings.keys.commitments["cq-2026"].file == tmp_path / "commitment-cq"
     assert str(settings.ledger.signing_key) == "/keys/log"
 
 
