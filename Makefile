@@ -113,7 +113,7 @@ scorecard-bench: $(VENV)/.runtime ## Measure evaluations a second a core
 rules-table: $(VENV)/.runtime ## Write docs/standard/rules.md: each rule of law, where it is enforced, which test proves it
 	@$(BIN)/python -m loadtest.rules_table
 
-race: $(VENV)/.runtime ## Race revocations, pauses, holds, freezes against queries (SECONDS=60 SEED=… BROKEN=1 must fail)
+race: $(VENV)/.runtime ## Race revocations, amendments, pauses, holds, freezes against queries (SECONDS=60 SEED=… BROKEN=1 must fail)
 	@$(BIN)/python -m loadtest.race --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(BROKEN),--broken)
 
 crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export

@@ -81,6 +81,7 @@ class _Consent:
     usage: Members = field(default_factory=dict)
     spent: int = 0
     counted: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    is_replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -203,10 +204,27 @@ class InvariantChecker:
         consent.is_registered = True
         consent.usage = members["usage"]
         consent.exp = _time(members["window"]["exp"])
-        consent.spent = members.get("supersedes", {}).get("uses", 0)
+        if "supersedes" in members:
+            self._carry_over(consent, members["supersedes"])
         consent.standing = set(members.get("standing", ()))
         for hold in consent.standing:
             self._holds.setdefault(hold, set()).add(members["consent"]["id"])
+
+    def _carry_over(self, consent: _Consent, named: Members) -> None:
+        """What the superseded consent spent counts on, its windows' too where both count the same."""
+        consent.spent = named["uses"]
+        old = self._consents.get(named["consent_id"])
+        if old is None or not old.is_registered:
+            if self._whole:
+                self._error("SUPERSEDES_UNKNOWN", f"consent {named['consent_id']} was not registered before")
+            return
+        is_first, old.is_replaced = not old.is_replaced, True
+        if old.state != "SUPERSEDED" or old.artefact_hash != named["artefact_hash"] or not is_first:
+            self._error("SUPERSEDES_WRONG", f"consent {named['consent_id']} did not end for this one alone")
+        if old.spent != named["uses"]:
+            self._error("CARRIED_WRONG", f"consent {named['consent_id']}: {old.spent} spent, {named['uses']} carried")
+        if _kind_of_window(old.usage) == _kind_of_window(consent.usage):
+            consent.counted.update(old.counted)
 
     def _chain(self, consent: _Consent, event: Members, kind: EntryType) -> None:
         expected = 1 if kind is EntryType.CONSENT_REGISTERED else (consent.revision or 0) + 1
@@ -369,6 +387,10 @@ def _time(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without zone")
     return moment
+
+
+def _kind_of_window(usage: Members) -> tuple[str, str]:
+    return (usage.get("frequency") or {}).get("per", ""), usage.get("tz") or _DEFAULT_ZONE
 
 
 def _window(usage: Members, moment: datetime) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
 """Race what takes permission away against queries under way; then a program that reads the export alone judges.
 
-Two workers, 64 queries at a time on 50 consents, and at random: revocations, pauses, holds of consents and of subjects
-with two officers to lift, freezes. `bashu verify export` finds no RELEASE after what took the permission away and no
-budget overspent, and every answer that a client received has its RELEASE. With ``--broken`` the gateway believes what
-it read up to a second ago (loadtest/broken): then the run must fail, and prints the two entries that prove it.
+Two workers, 64 queries at a time on 50 consents, and at random: revocations, amendments, pauses, holds of consents and
+of subjects with two officers to lift, freezes. `bashu verify export` finds no RELEASE after what took the permission
+away, no budget overspent, by amendments neither, and every answer that a client received has its RELEASE. With
+``--broken`` the gateway believes what it read up to a second ago (loadtest/broken): then the run must fail, and prints
+the two entries that prove it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +50,7 @@ ACTORS: Final = 6
 CLIENTS: Final = 8
 DEADLINE_S: Final = 8.0
 CLOSED_WITHIN_S: Final = 45.0
+ACTS: Final = ("pause", "revoke", "amend", "hold", "hold subject", "freeze")
 PAUSE_S: Final = (0.01, 0.15)
 """How long an actor waits between two acts, and how long what it took away stays away."""
 SUBJECTS: Final = (
@@ -60,7 +62,7 @@ PURPOSE: Final = "POST_LOAN_MANAGEMENT"
 EXPECTED: Final = frozenset(
     {
         "CONSENT_REVOKED", "CONSENT_PAUSED", "CONSENT_HELD", "SUBJECT_FROZEN", "CONSENT_EXHAUSTED",
-        "FREQUENCY_EXCEEDED", "OVERLOADED", "REVISION_CHANGED",
+        "CONSENT_SUPERSEDED", "FREQUENCY_EXCEEDED", "OVERLOADED", "REVISION_CHANGED",
     }
 )  # fmt: skip
 """Refusals that the race itself brings about; any other is a fault."""
@@ -70,12 +72,22 @@ _CLOSINGS: Final = ("RELEASE", "RELEASE_WITHHELD", "FAILED", "ABANDONED")
 
 @dataclass(slots=True, kw_only=True)
 class Consent:
-    """One consent in the race; ``is_over`` once it was revoked and another took its place."""
+    """One consent in the race; ``is_over`` once it was revoked or amended and another took its place."""
 
-    code: str
-    consent_id: str
+    grant: Grant
+    artefact: bytes
     reference: str
     is_over: bool = False
+
+    @property
+    def code(self) -> str:
+        """Whose information it is about."""
+        return self.grant.identifier
+
+    @property
+    def consent_id(self) -> str:
+        """Its id as text."""
+        return str(self.grant.consent_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +139,17 @@ class Race:
             max_uses=uses,
             frequency=(self.random.choice((uses, max(3, uses // 2))), "DAY"),
         )
-        await self.banks[0].register_consent(self.authority.sign(grant))
-        return Consent(code=code, consent_id=str(grant.consent_id), reference=loan.loan_reference)
+        return await self.register(grant, loan.loan_reference)
+
+    async def register(self, grant: Grant, reference: str) -> Consent:
+        """Sign and register a consent that rests on the loan ``reference``."""
+        artefact = self.authority.sign(grant)
+        await self.banks[0].register_consent(artefact)
+        return Consent(grant=grant, artefact=artefact, reference=reference)
+
+    def replace(self, old: Consent, fresh: Consent) -> None:
+        """Ask under ``fresh`` from now on, where ``old`` was asked under."""
+        self.consents[self.consents.index(old)] = fresh
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -202,13 +223,13 @@ async def _ask(race: Race, bank: Bashu) -> None:
 
 async def _act(race: Race) -> None:
     acts: Sequence[tuple[str, Callable[[Race, Consent], Awaitable[None]]]] = (
-        ("pause", _pause), ("revoke", _revoke), ("hold", _hold_consent), ("hold subject", _hold_subject),
-        ("freeze", _freeze),
+        ("pause", _pause), ("revoke", _revoke), ("amend", _amend), ("hold", _hold_consent),
+        ("hold subject", _hold_subject), ("freeze", _freeze),
     )  # fmt: skip
     while not race.is_over():
         await asyncio.sleep(race.random.uniform(*PAUSE_S))
         consent = race.random.choice(race.consents)
-        name, act = race.random.choices(acts, weights=(4, 2, 4, 1, 1))[0]
+        name, act = race.random.choices(acts, weights=(4, 2, 3, 4, 1, 1))[0]
         try:
             await act(race, consent)
             race.seen.acts[name] += 1
@@ -231,7 +252,29 @@ async def _revoke(race: Race, consent: Consent) -> None:
     fresh = await race.grant(consent.code)
     await asyncio.sleep(race.random.uniform(*PAUSE_S))
     # Until now the revoked one was still asked under.
-    race.consents[race.consents.index(consent)] = fresh
+    race.replace(consent, fresh)
+
+
+async def _amend(race: Race, consent: Consent) -> None:
+    """Supersede a consent by one of as many uses or a few more; what was spent carries over."""
+    if consent.is_over:
+        return
+    named = {"consent_id": consent.consent_id, "artefact_hash": hashlib.sha256(consent.artefact).hexdigest()}
+    amended = replace(
+        consent.grant,
+        consent_id=uuid7(),
+        max_uses=consent.grant.max_uses + race.random.choice((0, 3)),
+        overrides={"supersedes": named},
+    )
+    consent.is_over = True
+    try:
+        fresh = await race.register(amended, consent.reference)
+    except BashuCallError:
+        # A held one is not superseded: it stays in the race.
+        consent.is_over = False
+        raise
+    await asyncio.sleep(race.random.uniform(*PAUSE_S))
+    race.replace(consent, fresh)
 
 
 async def _hold_consent(race: Race, consent: Consent) -> None:
@@ -333,7 +376,7 @@ def _unreleased(seen: Seen, entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _idle(seen: Seen) -> list[str]:
     """Return what did not happen: a race in which nothing met proves nothing."""
-    missing = [name for name in ("pause", "revoke", "hold", "hold subject", "freeze") if not seen.acts[name]]
+    missing = [name for name in ACTS if not seen.acts[name]]
     return [f"no {name} took place" for name in missing] + ([] if seen.answers else ["no query was answered"])
 
 

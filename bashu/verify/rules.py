@@ -29,8 +29,11 @@ NEEDS_BEGINNING: Final = frozenset(
     }
 )
 """Findings that mean nothing where the entries before the first one are not at hand."""
-NEEDS_EVERYTHING: Final = frozenset({"LIFT_WITHOUT_HOLD", "QUERY_INTENT_UNDER_OLD_HOLD", "RELEASE_UNDER_OLD_HOLD"})
-"""Findings that mean nothing in a filtered export: a hold older than the consent, and its end, may not be in it."""
+NEEDS_EVERYTHING: Final = frozenset(
+    {"LIFT_WITHOUT_HOLD", "QUERY_INTENT_UNDER_OLD_HOLD", "RELEASE_UNDER_OLD_HOLD", "SUPERSEDES_UNKNOWN"}
+)
+"""Findings that mean nothing in a filtered export: a hold older than the consent, its end, or the consent that this one
+supersedes may not be in it."""
 _TYPES: Final = (
     "CONSENT_REGISTERED CONSENT_STATUS QUERY_INTENT QUERY_DENIED RELEASE RELEASE_WITHHELD FAILED ABANDONED "
     "USE_REFUNDED LOAN_EVENT NOTICE_REGISTERED HOLD_PLACED HOLD_LIFTED FILE_FROZEN FILE_THAWED "
@@ -74,6 +77,7 @@ class _Consent:
     use: int | None = None
     spent: int = 0
     windows: Counter[object] = field(default_factory=Counter)
+    is_replaced: bool = False
 
 
 @dataclass(slots=True)
@@ -174,11 +178,30 @@ class LogRules:
         consent.is_registered = True
         consent.usage = _object(entry, "usage")
         consent.exp = instant(_text(entry, "window", "exp"), "window.exp")
-        consent.spent += _number(entry, "supersedes", "uses") if "supersedes" in entry else 0
+        if "supersedes" in entry:
+            self._inherit(consent, entry)
         for hold in _texts(entry.get("standing", []), "standing"):
             consent.holds.add(hold)
             self._holds.setdefault(hold, set()).add(consent_id)
         self._chained(consent, entry)
+
+    def _inherit(self, consent: _Consent, entry: Entry) -> None:
+        """Uses carry over: all that the superseded consent has spent, in each window too where windows are alike."""
+        uses, parent_id = _number(entry, "supersedes", "uses"), _text(entry, "supersedes", "consent_id")
+        consent.spent += uses
+        parent = self._consents.get(parent_id)
+        if parent is None or not parent.is_registered:
+            self._say("SUPERSEDES_UNKNOWN", f"consent {parent_id} was not registered before")
+            return
+        if parent.state != "SUPERSEDED" or parent.is_replaced:
+            self._say("SUPERSEDES_WRONG", f"consent {parent_id} was not ended for this one alone")
+        parent.is_replaced = True
+        if parent.artefact != _text(entry, "supersedes", "artefact_hash"):
+            self._say("SUPERSEDES_WRONG", f"consent {parent_id} has another artefact hash")
+        if parent.spent != uses:
+            self._say("CARRIED_WRONG", f"consent {parent_id} spent {parent.spent} uses, {uses} carry over")
+        if _windows(parent.usage) == _windows(consent.usage):
+            consent.windows.update(parent.windows)
 
     def _status(self, entry: Entry) -> None:
         consent = self._known(_text(entry, "consent", "id"))
@@ -345,6 +368,11 @@ def _window(usage: Entry, moment: datetime) -> object:
             return day.replace(day=1)
         case other:
             raise VerificationError(f"usage.frequency.per: {other} is no window")
+
+
+def _windows(usage: Entry) -> tuple[object, object]:
+    """Tell which windows a usage counts in: two of one kind count the same."""
+    return _at(usage, ("frequency", "per")), usage.get("tz") or _BEIJING
 
 
 def _at(entry: Entry, path: tuple[str, ...]) -> object:

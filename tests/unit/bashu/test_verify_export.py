@@ -173,11 +173,52 @@ def test_spent_budgets_and_windows_are_found_and_refunds_counted(log):
     refunded = Story().register(max_uses=1, per_day=1).ask().close("FAILED").close("USE_REFUNDED").ask().close()
     assert codes(refunded, log) == []
     assert codes(refunded.close("USE_REFUNDED").close("USE_REFUNDED"), log) == ["REFUND_WRONG@7"]
-    carried = {"supersedes": {"consent_id": OTHER, "artefact_hash": "00", "uses": 3}}
-    assert codes(Story().register(**carried).ask().close(), log) == ["OVERSPENT@1"]
     story = Story().register(per_day=1).ask().close()
     story.now = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
     assert codes(story.ask().close(), log) == []
+
+
+def amended(*, uses=2, state="SUPERSEDED", artefact="ab", per_day=2):
+    """A consent of two uses spent today, and the one that supersedes it."""
+    story = Story().register().ask().close().ask().close()
+    if state:
+        story.status(state)
+    child = Story(OTHER)
+    child.leaves, child.now, child.requests = story.leaves, story.now, story.requests
+    named = {"consent_id": CONSENT, "artefact_hash": artefact, "uses": uses}
+    return story, child.register(per_day=per_day, supersedes=named)
+
+
+def test_an_amendment_carries_over_what_was_spent_in_all_and_in_the_window(log):
+    _, child = amended(per_day=3)
+    assert codes(child.ask().close(), log) == []
+    assert codes(child.ask().close(), log) == ["OVERSPENT@9", "WINDOW_OVERSPENT@9"]
+    assert codes(amended()[1].ask().close(), log) == ["WINDOW_OVERSPENT@7"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"uses": 1}, "CARRIED_WRONG"),
+        ({"state": ""}, "SUPERSEDES_WRONG"),
+        ({"state": "PAUSED"}, "SUPERSEDES_WRONG"),
+        ({"artefact": "cd"}, "SUPERSEDES_WRONG"),
+    ],
+)
+def test_an_amendment_of_what_goes_on_or_with_fewer_uses_is_found(log, wrong, code):
+    _, child = amended(**wrong)
+    assert codes(child, log) == [f"{code}@{len(child.leaves) - 1}"]
+
+
+def test_a_second_amendment_and_one_of_an_unknown_consent_are_found(log):
+    story, _ = amended()
+    third = Story("01890a5d-ac96-774b-bcce-b302099a8059")
+    third.leaves, third.now = story.leaves, story.now
+    third.register(supersedes={"consent_id": CONSENT, "artefact_hash": "ab", "uses": 2})
+    assert codes(third, log) == ["SUPERSEDES_WRONG@7"]
+    orphan = Story().register(supersedes={"consent_id": OTHER, "artefact_hash": "ab", "uses": 1})
+    assert codes(orphan, log) == ["SUPERSEDES_UNKNOWN@0"]
+    assert codes(orphan, log, selection=Selection(consent_id=CONSENT)) == []
 
 
 def test_gaps_and_breaks_in_a_consents_numbers_are_found(log):

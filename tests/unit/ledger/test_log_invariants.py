@@ -15,6 +15,7 @@ from ledger.model import EntryType, build_entry
 T0 = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 CONSENT = "01890a5d-ac96-774b-bcce-b302099a8057"
 REQUEST = "01890a5d-ac96-774b-bcce-000000000001"
+FORM = {"subject_commitment": "cd", "scope": {"items": []}}
 
 
 class Log:
@@ -214,12 +215,28 @@ def test_more_uses_than_granted_are_found():
     assert log.intent(request(2)).close(request=request(2)).codes() == ["OVERSPENT"]
 
 
-def test_uses_of_a_superseded_consent_carry_over():
-    log = Log().register(
-        usage={"mode": "PERIODIC", "max_uses": 2},
-        supersedes={"consent_id": request(1), "artefact_hash": "00", "uses": 2},
-    )
-    assert log.intent().close().codes() == ["OVERSPENT"]
+def test_uses_of_a_superseded_consent_carry_over_in_all_and_in_the_window():
+    def log(state="SUPERSEDED", uses=1, artefact="ab", **usage):
+        log = Log().register().intent().close().status(state)
+        usage = {"mode": "PERIODIC", "max_uses": 3, "frequency": {"n": 1, "per": "DAY"}, "tz": "Asia/Shanghai"} | usage
+        named = {"consent_id": CONSENT, "artefact_hash": artefact, "uses": uses}
+        child = {"id": request(9), "revision": 1, "previous": None}
+        members = {"usage": usage, "supersedes": named, "window": {"exp": stamp(T0 + timedelta(days=9))}}
+        log.event("CONSENT_REGISTERED", {"requester": {"institution": "bank"}, **FORM, **members}, **child)
+        log.use = 0
+        return log
+
+    def spent(log):
+        return log.intent(request(2), id=request(9)).close(request=request(2), consent=request(9)).codes()
+
+    assert spent(log()) == ["WINDOW_OVERSPENT"]
+    assert spent(log(frequency={"n": 2, "per": "DAY"}, max_uses=1)) == ["OVERSPENT"]
+    assert spent(log(frequency={"n": 1, "per": "MONTH"})) == []
+    assert log(uses=0).codes() == ["CARRIED_WRONG"]
+    assert log(state="PAUSED").codes() == log(artefact="cd").codes() == ["SUPERSEDES_WRONG"]
+    orphan = Log().register(supersedes={"consent_id": request(1), "artefact_hash": "00", "uses": 1})
+    assert orphan.codes() == ["SUPERSEDES_UNKNOWN"]
+    assert orphan.codes(whole=False) == []
 
 
 def test_more_uses_a_day_than_granted_are_found_and_the_next_local_day_is_another_window():
