@@ -1,7 +1,8 @@
 """Evidence in a folder: what a lender keeps of one answer, and checks years later without the gateway.
 
-``receipt.json`` (the receipt), ``report.bin`` (the report, byte for byte), ``checkpoint`` (signed note) and
-``inclusion.json`` (the entry's place under that checkpoint), and ``vkey`` where the lender had pinned the ledger's key.
+``receipt.json`` (the receipt), ``report.bin`` (the report, byte for byte), ``checkpoint`` (signed note),
+``inclusion.json`` (the entry's place under that checkpoint), ``receipt.tlog-proof`` (both again, in the one file that
+any C2SP tlog-proof verifier reads), and ``vkey`` where the lender had pinned the ledger's key.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +29,13 @@ from bashu.verify import (
     verify_checkpoint,
     verify_inclusion,
     verify_receipt,
+    verify_tlog_proof,
 )
 from bashu.verify.strict import base64_hash, json_object, non_negative
 
 WAIT_FOR_PROOF_S: Final = 5.0
-"""The log integrates within a second; a proof later than this is fetched another day with `bashu ledger proof`."""
+"""The log integrates within a second; a later proof is fetched another day with `bashu ledger proof --save`."""
+TLOG_PROOF: Final = "receipt.tlog-proof"
 _ASK_AGAIN_S: Final = 0.25
 _NOT_YET: Final = frozenset({"NOT_FOUND_OR_NOT_YOURS", "NOT_FOUND"})
 
@@ -78,15 +81,19 @@ def save_evidence(
     _write(folder / "report.bin", answer.report_bytes)
     if vkey is not None:
         _write(folder / "vkey", f"{vkey}\n".encode())
-    for name in ("checkpoint", "inclusion.json"):
+    for name in ("checkpoint", "inclusion.json", TLOG_PROOF):
         (folder / name).unlink(missing_ok=True)
     if proof is not None:
         _write(folder / "checkpoint", proof.checkpoint.encode())
         _write(folder / "inclusion.json", _json_bytes(inclusion_json(proof)))
+        if proof.tlog_proof:
+            _write(folder / TLOG_PROOF, proof.tlog_proof.encode())
 
 
 def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
     """Check a saved folder; the checkpoint and the entry's place under it too, where they were kept.
+
+    A proof may be kept as JSON, as tlog-proof or as both: each has to hold, and both have to name one place.
 
     Raises:
         VerificationError: something in the folder does not hold.
@@ -95,12 +102,24 @@ def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
     key = VerifierKey.parse(vkey)
     receipt = Receipt.from_json(json_object((folder / "receipt.json").read_bytes(), "receipt.json"))
     verified = verify_receipt(receipt, report=(folder / "report.bin").read_bytes(), vkey=key)
-    if not (folder / "inclusion.json").exists():
+    places = list(_places(folder, verified.leaf_hash, key))
+    if not places:
         return SavedEvidence(receipt=verified, checkpoint=None, leaf_index=None)
-    checkpoint = verify_checkpoint((folder / "checkpoint").read_bytes().decode("utf-8", "surrogateescape"), key)
-    inclusion = json_object((folder / "inclusion.json").read_bytes(), "inclusion.json")
-    index = check_inclusion_under(checkpoint, verified.leaf_hash, inclusion)
+    if places[0] != places[-1]:
+        raise VerificationError("the tlog-proof names another place than inclusion.json")
+    index, checkpoint = places[0]
     return SavedEvidence(receipt=verified, checkpoint=checkpoint, leaf_index=index)
+
+
+def _places(folder: Path, leaf: bytes, key: VerifierKey) -> Iterator[tuple[int, Checkpoint]]:
+    """Check each proof that was kept and yield the index and the checkpoint it names."""
+    if (folder / "inclusion.json").exists():
+        checkpoint = verify_checkpoint(_text(folder / "checkpoint"), key)
+        inclusion = json_object((folder / "inclusion.json").read_bytes(), "inclusion.json")
+        yield check_inclusion_under(checkpoint, leaf, inclusion), checkpoint
+    if (folder / TLOG_PROOF).exists():
+        proven = verify_tlog_proof(_text(folder / TLOG_PROOF), leaf=leaf, vkey=key)
+        yield proven.leaf_index, proven.checkpoint
 
 
 def check_inclusion_under(checkpoint: Checkpoint, leaf: bytes, inclusion: Mapping[str, Any]) -> int:
@@ -128,6 +147,10 @@ def inclusion_json(proof: ledger_pb2.GetInclusionProofResponse) -> dict[str, Any
 
 def _json_bytes(value: object) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _write(path: Path, content: bytes) -> None:

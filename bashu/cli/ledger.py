@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,14 @@ from bashu.cli.session import (
     find_profile,
     message_json,
     print_json,
+    usage,
 )
 from bashu.cli.tables import console, facts, moment, plain
 from bashu.client import DEADLINE_S
 from bashu.profiles import Profile
 from bashu.saved import check_inclusion_under, inclusion_json
-from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint
+from bashu.v1 import ledger_pb2
+from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint, verify_tlog_proof
 
 app = typer.Typer(no_args_is_help=True, help="访问日志 the access log")
 
@@ -64,6 +67,9 @@ def proof(
     key: KeyArgument,
     *,
     tree_size: Annotated[int, typer.Option(min=0, help="树的大小 tree size; 0: the newest checkpoint's")] = 0,
+    save: Annotated[
+        Path | None, typer.Option(help="保存为 tlog-proof 文件 file for the C2SP tlog-proof, checked before it is kept")
+    ] = None,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
     dev: DevOption = None,
@@ -85,6 +91,8 @@ def proof(
             check_inclusion_under(checked, answer.leaf_hash, inclusion_json(answer))
         except VerificationError as error:
             failed(error, as_json=as_json)
+    if save is not None:
+        _save(who, answer, save, as_json=as_json)
     if as_json:
         print_json(inclusion_json(answer) | {"checkpoint": answer.checkpoint, "verified": checked is not None})
         return
@@ -123,6 +131,19 @@ def entry(
     out = console()
     out.print(facts("条目 entry", {"序号 index": index, "条目摘要 leaf hash": answer.leaf_hash.hex()}))
     out.print(plain(json.dumps(json.loads(answer.leaf), ensure_ascii=False, indent=1)))
+
+
+def _save(who: Profile, answer: ledger_pb2.GetInclusionProofResponse, file: Path, *, as_json: bool) -> None:
+    """Keep the tlog-proof, once it is shown to hold where the profile pins the ledger's key."""
+    if who.vkey is not None:
+        try:
+            verify_tlog_proof(answer.tlog_proof, leaf=answer.leaf_hash, vkey=VerifierKey.parse(who.vkey))
+        except VerificationError as error:
+            failed(error, as_json=as_json)
+    try:
+        file.write_text(answer.tlog_proof, encoding="utf-8")
+    except OSError as error:
+        usage(f"{error.filename}: {error.strerror}")
 
 
 def _key(value: str) -> int | str:

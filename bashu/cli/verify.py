@@ -27,15 +27,17 @@ from bashu.verify import (
     Selection,
     VerificationError,
     VerifierKey,
+    leaf_hash,
     registrable_key,
     verify_artefact,
     verify_checkpoint,
     verify_export,
     verify_jws,
     verify_receipt,
+    verify_tlog_proof,
 )
 from bashu.verify.lines import CHECKS, Line, answers, check_consistency, check_inclusion
-from bashu.verify.strict import json_object
+from bashu.verify.strict import base64_hash, json_object
 
 app = typer.Typer(
     no_args_is_help=True, help="离线核验 offline checks", epilog=" ".join((__doc__ or "").split("\n\n")[1:])
@@ -161,6 +163,46 @@ def consistency(
     if jsonl:
         _answer_lines("consistency")
     _report(lambda: _held(check_consistency, file), as_json=as_json)
+
+
+@app.command("tlog-proof")
+def tlog_proof(
+    file: Annotated[Path, typer.Argument(help="证明文件 file with a C2SP tlog-proof@v1; - is stdin")] = Path("-"),
+    *,
+    receipt_file: Annotated[Path | None, typer.Option("--receipt", help="回执文件 receipt.json with the entry")] = None,
+    entry_file: Annotated[Path | None, typer.Option("--entry", help="条目文件 file with the entry's bytes")] = None,
+    hash_text: Annotated[str, typer.Option("--leaf-hash", help="条目摘要 leaf hash, base64", metavar="BASE64")] = "",
+    vkey: VkeyOption = None,
+    jsonl: JsonlOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """收录证明 Check the one file that proves an entry is in the log. Lines: {tlog_proof, entry or leaf_hash, vkey}.
+
+    The entry comes from a receipt, from a file with its exact bytes, or as its leaf hash: one of the three.
+    """
+    if jsonl:
+        _answer_lines("tlog-proof")
+    if sum(bool(given) for given in (receipt_file, entry_file, hash_text)) != 1:
+        usage("one of --receipt, --entry and --leaf-hash is needed")
+
+    def check() -> dict[str, Any]:
+        leaf = _leaf(receipt_file, entry_file, hash_text)
+        text = read_bytes(file).decode("utf-8", "surrogateescape")
+        proven = verify_tlog_proof(text, leaf=leaf, vkey=VerifierKey.parse(_vkey(vkey, None)))
+        return {
+            "origin": proven.checkpoint.origin,
+            "leaf_index": proven.leaf_index,
+            "tree_size": proven.checkpoint.size,
+        }
+
+    _report(check, as_json=as_json)
+
+
+def _leaf(receipt_file: Path | None, entry_file: Path | None, hash_text: str) -> bytes:
+    if receipt_file is not None:
+        kept = Receipt.from_json(json_object(read_bytes(receipt_file), str(receipt_file)))
+        return leaf_hash(kept.entry)
+    return leaf_hash(read_bytes(entry_file)) if entry_file is not None else base64_hash(hash_text, "leaf hash")
 
 
 ConsentFilter = Annotated[str, typer.Option("--consent", help="授权编号 only this consent")]

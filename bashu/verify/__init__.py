@@ -9,6 +9,7 @@ from bashu.verify.note import Checkpoint, Promise, VerifierKey, open_note, verif
 from bashu.verify.receipt import Receipt, VerifiedReceipt, receipt_json, verify_receipt
 from bashu.verify.rules import Finding, LogRules
 from bashu.verify.strict import VerificationError
+from bashu.verify.tlog_proof import ProvenEntry, TlogProof, verify_tlog_proof
 
 __all__ = [
     "Checkpoint",
@@ -17,9 +18,11 @@ __all__ = [
     "Frontier",
     "LogRules",
     "Promise",
+    "ProvenEntry",
     "PublicKey",
     "Receipt",
     "Selection",
+    "TlogProof",
     "VerificationError",
     "VerifiedArtefact",
     "VerifiedJws",
@@ -40,4 +43,5 @@ __all__ = [
     "verify_jws",
     "verify_promise",
     "verify_receipt",
+    "verify_tlog_proof",
 ]

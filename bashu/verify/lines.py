@@ -9,10 +9,11 @@ from typing import Any, Final
 from bashu.verify.artefact import verify_artefact
 from bashu.verify.jws import verify_jws
 from bashu.verify.keys import registrable_key
-from bashu.verify.merkle import verify_consistency, verify_inclusion
+from bashu.verify.merkle import leaf_hash, verify_consistency, verify_inclusion
 from bashu.verify.note import VerifierKey, verify_checkpoint
 from bashu.verify.receipt import Receipt, report_bytes, verify_receipt
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, non_negative
+from bashu.verify.tlog_proof import verify_tlog_proof
 
 Line = Mapping[str, Any]
 
@@ -54,6 +55,18 @@ def check_checkpoint(line: Line) -> None:
     verify_checkpoint(line.get("note"), VerifierKey.parse(line.get("vkey")))
 
 
+def check_tlog_proof(line: Line) -> None:
+    """Check ``{tlog_proof, vkey}`` and the ``entry`` (its exact bytes, base64) or, without one, its ``leaf_hash``."""
+    entry = line.get("entry")
+    verify_tlog_proof(
+        line.get("tlog_proof"),
+        leaf=base64_hash(line.get("leaf_hash"), "leaf_hash")
+        if entry is None
+        else leaf_hash(base64_bytes(entry, "entry")),
+        vkey=VerifierKey.parse(line.get("vkey")),
+    )
+
+
 def check_receipt(line: Line) -> None:
     """Check ``{receipt, report_bytes, vkey}``; the receipt as JSON or base64 of its message, the report base64."""
     verify_receipt(
@@ -83,6 +96,7 @@ CHECKS: Final[Mapping[str, Callable[[Line], None]]] = {
     "checkpoint": check_checkpoint,
     "inclusion": check_inclusion,
     "consistency": check_consistency,
+    "tlog-proof": check_tlog_proof,
 }
 
 

@@ -84,6 +84,7 @@ async def test_the_receipts_entry_is_proven_under_a_signed_checkpoint_within_sec
     save_evidence(tmp_path / "kept", answer, proof=proof, vkey=stack.ledger_vkey)
     evidence = check_evidence(tmp_path / "kept", vkey=stack.ledger_vkey)
     assert evidence.leaf_index == proof.leaf_index
+    assert (tmp_path / "kept" / "receipt.tlog-proof").read_text(encoding="utf-8") == proof.tlog_proof
 
 
 async def test_an_entry_of_another_institution_is_not_found(stack: Stack, bank: Bashu, consented: Consented) -> None:

@@ -45,6 +45,12 @@ def recursive_consistency(size, hashes, *, whole=True):
     return [*recursive_consistency(size - k, hashes[k:], whole=False), recursive_root(hashes[:k])]
 
 
+def tlog_proof(index, hashes, note):
+    """C2SP tlog-proof@v1, as written there."""
+    path = [_b64(value) for value in recursive_path(index, hashes)]
+    return "\n".join(["c2sp.org/tlog-proof@v1", f"index {index}", *path, "", note])
+
+
 @dataclass
 class Log:
     origin: str = "bashu.example/log"

@@ -19,7 +19,7 @@ from bashu.cli.tables import day, print_report
 from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
 from consent.checks import CHECKS
 from gateway.decisions import refused
-from tests.unit.bashu.conftest import Log, recursive_path
+from tests.unit.bashu.conftest import Log, recursive_path, tlog_proof
 from tests.unit.bashu.test_client_calls import status_of
 
 CONSENT = "0195512e-0000-7000-8000-0000000000aa"
@@ -110,12 +110,14 @@ class Gateway:
         self.refusal = None
         self.answer(request, context)
         hashes = self._hashes()
+        note = self.log.checkpoint(hashes)
         return ledger_pb2.GetInclusionProofResponse(
             leaf_index=4,
             tree_size=5,
             leaf_hash=hashes[3] if self.spoil else hashes[4],
             proof=recursive_path(4, hashes),
-            checkpoint=self.log.checkpoint(hashes),
+            checkpoint=note,
+            tlog_proof=tlog_proof(4, hashes, note),
         )
 
     def entry(self, request, context):
@@ -288,6 +290,7 @@ def test_saved_evidence_verifies_offline_with_its_place_in_the_log(dev, tmp_path
         "report.bin",
         "checkpoint",
         "inclusion.json",
+        "receipt.tlog-proof",
         "vkey",
     }
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
@@ -295,7 +298,7 @@ def test_saved_evidence_verifies_offline_with_its_place_in_the_log(dev, tmp_path
     assert (verdict["ok"], verdict["leaf_index"], verdict["tree_size"]) == (True, 4, 5)
 
 
-@pytest.mark.parametrize("name", ["receipt.json", "report.bin", "checkpoint", "inclusion.json"])
+@pytest.mark.parametrize("name", ["receipt.json", "report.bin", "checkpoint", "inclusion.json", "receipt.tlog-proof"])
 def test_saved_evidence_with_one_changed_file_ends_with_4(dev, tmp_path, name):
     folder = tmp_path / "kept"
     ask(dev, *QUERY, "--save-receipt", folder)
@@ -307,6 +310,43 @@ def test_saved_evidence_with_one_changed_file_ends_with_4(dev, tmp_path, name):
     old, new = changed.get(name, (content[40:41], bytes([content[40] ^ 1])))
     (folder / name).write_bytes(content.replace(old, new, 1))
     assert json.loads(run("verify", "receipt", folder, "--json", code=4).stdout)["ok"] is False
+
+
+def test_a_proof_that_came_later_is_saved_beside_the_receipt_and_checked_with_it(dev, gateway, tmp_path):
+    folder = tmp_path / "kept"
+    ask(dev, *QUERY, "--save-receipt", folder)
+    for name in ("checkpoint", "inclusion.json", "receipt.tlog-proof"):
+        (folder / name).unlink()
+    assert "leaf_index" not in json.loads(run("verify", "receipt", folder, "--json").stdout)
+    ask(dev, "ledger", "proof", "4", "--save", folder / "receipt.tlog-proof")
+    assert json.loads(run("verify", "receipt", folder, "--json").stdout)["leaf_index"] == 4
+    gateway.spoil = True
+    ask(dev, "ledger", "proof", "4", "--save", tmp_path / "spoilt", code=4)
+    assert not (tmp_path / "spoilt").exists()
+
+
+def test_a_tlog_proof_is_checked_by_itself_for_a_receipt_an_entry_or_a_leaf_hash(dev, gateway, tmp_path):
+    folder = tmp_path / "kept"
+    ask(dev, *QUERY, "--save-receipt", folder)
+    entry = tmp_path / "entry"
+    entry.write_bytes(gateway.receipt.entry)
+    check = ("verify", "tlog-proof", folder / "receipt.tlog-proof", "--vkey", folder / "vkey", "--json")
+    digest = base64.b64encode(gateway.receipt.leaf_hash).decode()
+    for given in (("--receipt", folder / "receipt.json"), ("--entry", entry), ("--leaf-hash", digest)):
+        found = json.loads(run(*check, *given).stdout)
+        assert (found["ok"], found["leaf_index"], found["tree_size"]) == (True, 4, 5)
+    run(*check, "--leaf-hash", base64.b64encode(bytes(32)).decode(), code=4)
+    run(*check, code=2)
+    run(*check, "--entry", entry, "--leaf-hash", digest, code=2)
+    line = {"tlog_proof": (folder / "receipt.tlog-proof").read_text(), "vkey": gateway.log.vkey}
+    lines = [
+        line | {"leaf_hash": digest},
+        line | {"entry": base64.b64encode(entry.read_bytes()).decode()},
+        line,
+        line | {"leaf_hash": digest, "tlog_proof": ""},
+    ]
+    told = run("verify", "tlog-proof", "--jsonl", stdin="\n".join(json.dumps(one) for one in lines)).stdout
+    assert [json.loads(one)["ok"] for one in told.splitlines()] == [True, True, False, False]
 
 
 def test_saved_evidence_is_refused_under_another_key_and_without_its_files(dev, tmp_path):
