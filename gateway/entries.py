@@ -154,7 +154,7 @@ class Entries:
                 asked=asked,
             ),
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
-            "request_digest": ask.request_digest.hex(),
+            "request_digest": self._pseudonyms.request(ask.request_digest),
             "decision": {"outcome": "ADMITTED"},
         }
         return build_entry(EntryType.QUERY_INTENT, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
@@ -170,7 +170,7 @@ class Entries:
             "intent": None if request is None else {"request": str(request)},
             "subject_commitment": self._subject(attempted.pseudonym, entry_id),
             "scope": {"purpose": attempted.purpose} if attempted.purpose else None,
-            "request_digest": None if attempted.request_digest is None else attempted.request_digest.hex(),
+            "request_digest": self._pseudonyms.request(attempted.request_digest),
         }
         return build_entry(EntryType.QUERY_DENIED, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
@@ -415,7 +415,7 @@ class Entries:
             "intent": _named(intent.key),
             "consent": consent,
             "subject_commitment": self._pseudonyms.in_entry(intent.pseudonym, entry_id),
-            "request_digest": intent.request_digest.hex() or None,
+            "request_digest": self._pseudonyms.request(intent.request_digest),
         }
 
     def _requester(self, institution: str, operator: str) -> Members:

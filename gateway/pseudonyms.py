@@ -59,6 +59,13 @@ class Pseudonyms:
         """Return what stands for a loan in an entry; a lender's reference may say whose loan it is."""
         return self._hash(f"loan:{institution}:{loan_reference}")
 
+    def request(self, request_digest: bytes | None) -> str | None:
+        """Return what stands for a question in an entry, None where there is no digest.
+
+        A bare digest is no secret: the id beside it and the few billions of people's numbers are all it takes to try.
+        """
+        return self._hash(f"request:{request_digest.hex()}") if request_digest else None
+
     def in_entry(self, handle: str, entry_id: UUID) -> str:
         """Return an entry's ``subject_commitment``: HMAC(subject key, entry_id).
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import hmac
 import json
 import sys
 from collections import Counter
@@ -94,7 +95,7 @@ async def _outcome(world: World, case: Case) -> Outcome:
         case=case,
         got=got,
         request_id=attempt.request.request_id if attempt.request else "",
-        request_digest=_digest(attempt),
+        request_digest=_digest(attempt, world.stack),
         unread_from=attempt.unread_from,
         moved_books=case.trail is not Trail.FAILED and await books(world.stack) != before,
     )
@@ -108,14 +109,16 @@ async def _reason(attempt: Attempt) -> str:
     return ANSWERED
 
 
-def _digest(attempt: Attempt) -> str | None:
-    """Return what entries call ``request_digest``: SHA-256 of deterministic bytes, with ``resend_all`` unset."""
+def _digest(attempt: Attempt, stack: Stack) -> str | None:
+    """Return what entries call ``request_digest``: keyed over the SHA-256 of the bytes with ``resend_all`` unset."""
     if attempt.request is None:
         return None
     request = credit_pb2.QueryCreditRequest()
     request.CopyFrom(attempt.request)
     request.resend_all = False
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+    asked = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+    key = bytes.fromhex((stack.state / "keys" / "subject_commitment.key").read_text())
+    return hmac.digest(key, f"request:{asked}".encode(), "sha256").hex()
 
 
 def _differences(outcome: Outcome, entries: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -75,6 +75,17 @@ async def test_intent_leaf_names_consent_use_scope_and_no_identifier(stage):
     assert "op-1" not in json.dumps(bodies)
 
 
+async def test_entries_name_a_question_alike_and_by_no_digest_that_its_reader_could_make(stage):
+    consent = await stage.grant()
+    digest = bytes(range(32))
+    first = await stage.ask(consent, request_digest=digest)
+    await stage.releases.release(first.permit, report_digest=bytes(32), request_digest=digest, platforms=[])
+    await stage.ask(consent, request_digest=b"\x01" * 32)
+    intent, release, other = [entry["request_digest"] for entry in (await stage.entries_written())[-3:]]
+    assert intent == release != other
+    assert digest.hex() not in json.dumps(await stage.entries_written())
+
+
 REFUSALS = {
     "unknown consent": ({"consent_id": uuid.uuid4()}, Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS),
     "another lender's consent": (
