@@ -364,6 +364,8 @@ class Behaviour:
     is_revoked_after_first_module: bool = False
 
 
+OPEN_END: Final = date(9999, 12, 31)
+"""The end of what has none, in a row of a plain list."""
 Entry: TypeAlias = Mapping[str, str | int | bool | date | Decimal]
 """One row of a plain list by neutral names; a member that is absent is unknown."""
 

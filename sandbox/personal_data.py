@@ -29,6 +29,7 @@ from sandbox.facts import (
     wan,
     yuan,
 )
+from sandbox.permits import permitted, printing
 
 _COURT: Final = "重庆市示例区人民法院"
 _CLOSED: Final = date(2026, 6, 30)
@@ -116,6 +117,7 @@ def _lists(file: PlatformFile, at: Moment) -> dict[str, tuple[Entry, ...]]:
                 "pledged": False, "id_no": PLANTED_ID_NO,
             },
         ),
+        **permitted(replace(file, listed={}), printing(day)),
     }  # fmt: skip
 
 

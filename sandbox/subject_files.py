@@ -39,6 +39,7 @@ from sandbox.facts import (
     wan,
     yuan,
 )
+from sandbox.permits import FOOD, HYGIENE, permitted
 
 JINJIANG: Final = Division(code="510104", province="四川省", city="成都市", district="锦江区")
 YUBEI: Final = Division(code="500112", province="重庆市", city="市辖区", district="渝北区")
@@ -193,6 +194,7 @@ def snack_bar(code: str, name: str, at: Moment) -> PlatformFile:
         penalties=(penalty,),
         public_grade=_graded(file, Grade.GOOD),
         score=None,
+        listed=permitted(file, FOOD),
     )
 
 
@@ -216,4 +218,5 @@ def hairdresser(code: str, name: str, at: Moment) -> PlatformFile:
         sales=series.flat_sales(600_000, latest),
         declarations=declarations(file.as_of.tax, sales_fen=yuan("18000"), tax_fen=0),
         public_grade=PublicGrade(grade=Grade.GOOD, evaluated_on=file.as_of.invoices),
+        listed=permitted(file, HYGIENE),
     )

@@ -30,6 +30,7 @@ from sandbox.facts import (
     yuan,
 )
 from sandbox.listed import strong_firm
+from sandbox.permits import DISCHARGE, HAULAGE, TELECOMS, permitted
 from sandbox.personal_data import indiscreet_chongqing, indiscreet_sichuan
 from sandbox.ring import RING_A, RING_B, RING_C, RING_NAMES, ring_chongqing, ring_sichuan
 from sandbox.subject_files import JINJIANG, dishonest, hairdresser, in_arrears, repaired, snack_bar
@@ -58,7 +59,7 @@ def _first_chongqing(code: str, name: str, at: Moment) -> PlatformFile:
         file,
         registration=registration,
         guarantees=(_first_guarantee(Direction.RECEIVED),),
-        listed=strong_firm(file),
+        listed=permitted(replace(file, listed=strong_firm(file)), DISCHARGE),
     )
 
 
@@ -81,16 +82,20 @@ def _first_sichuan(code: str, name: str, at: Moment) -> PlatformFile:
         status=Status.DEREGISTERED,
         cancelled_on=date(2021, 6, 30),
     )
+    file = empty_file(PlatformId.SICHUAN, code, name, at)
+    of_branch = {"party": chengdu.name, "party_code": chengdu.code, "head_office": code}
     return replace(
-        empty_file(PlatformId.SICHUAN, code, name, at),
+        file,
         branches=(chengdu, jinjiang),
         guarantees=(_first_guarantee(Direction.RECEIVED),),
+        listed=permitted(file, {**HAULAGE, **of_branch}),
     )
 
 
 def _second(code: str, name: str, at: Moment) -> PlatformFile:
     file = sichuan_file(code, name, at)
-    return replace(file, guarantees=(_first_guarantee(Direction.GIVEN),), listed=strong_firm(file))
+    listed = permitted(replace(file, listed=strong_firm(file)), TELECOMS)
+    return replace(file, guarantees=(_first_guarantee(Direction.GIVEN),), listed=listed)
 
 
 def _first_guarantee(direction: Direction) -> Guarantee:

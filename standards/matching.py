@@ -26,15 +26,18 @@ Key: TypeAlias = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentKey:
-    """Fields by which two papers about one decision are recognised."""
+    """Fields by which two papers about one decision are recognised; one without an amount by its number alone."""
 
     number: str
     authority: str
     day: str
-    amount: str
+    amount: str | None
 
 
 DOCUMENTS: Final[Mapping[str, DocumentKey]] = {
+    "administrative_permission": DocumentKey(
+        number="document_no", authority="authority", day="decided_on", amount=None
+    ),
     "administrative_penalty": DocumentKey(
         number="document_no", authority="authority", day="decided_on", amount="fine_amount"
     ),
@@ -161,11 +164,13 @@ def _document_groups(item: DataItem, paper: DocumentKey, claims: Sequence[Claim]
     decisions = [(_decision(paper, claim.body), number, claim) for number, claim in numbers]
     # A platform that lists two papers with the same authority, day and amount says that they are two.
     ambiguous = _repeated((claim.answer, key, (number or "").encode()) for key, number, claim in decisions if key)
+    if paper.amount is None:
+        # One decision may grant several permits: where a platform lists them, its number names none of them.
+        ambiguous |= _repeated((claim.answer, (_NUMBER, number), claim.content) for _, number, claim in decisions)
     cluster_of: dict[Key, _Cluster] = {}
     for key, number, claim in decisions:
-        names: set[Key] = set() if number is None else {(_NUMBER, number)}
-        if key and key not in ambiguous:
-            names.add(key)
+        named: tuple[Key, ...] = () if number is None else ((_NUMBER, number),)
+        names: set[Key] = {name for name in (*named, key) if name and (name not in ambiguous)}
         names = names or {(_CONTENT, hashlib.sha256(claim.content).hexdigest())}
         _join(cluster_of, names, claim)
     clusters = {id(cluster): cluster for cluster in cluster_of.values()}.values()
@@ -200,6 +205,8 @@ def _unless_numbered(names: set[Key]) -> Key:
 
 
 def _decision(paper: DocumentKey, body: Message) -> Key:
+    if paper.amount is None:
+        return ()
     authority, day, amount = (field_key(body, field) for field in (paper.authority, paper.day, paper.amount))
     if authority is None or day is None or amount is None:
         return ()

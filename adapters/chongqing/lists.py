@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from google.protobuf.message import Message
-
-from adapters.chongqing.reading import Tag, code, day, flag, integer, month, text, wan
+from adapters.chongqing.authorities import AUTHORITIES
+from adapters.chongqing.listing import Listing, may, must, numbered
+from adapters.chongqing.reading import code, day, flag, integer, month, text, wan
 from adapters.chongqing.shapes import Shape
 from bashu.v1 import items_pb2 as items
 from standards.quantities import decimal_of, plain
 
 LONG: Final = 2000
 SEVERITY: Final = code({"1": "minor", "2": "general", "3": "serious"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """One item's rows. ``owner`` is the field that holds the subject's code; ``choice`` the row's ``LB`` (类别)."""
-
-    group: str
-    message: type[Message]
-    shape: Shape
-    owner: str | None = "uscc"
-    choice: str | None = None
-
-
-def _must(name: str, field: str, read: object) -> Tag:
-    return Tag(name=name, field=field, read=read, is_required=True)  # type: ignore[arg-type]  # a Read, as in Tag
-
-
-def _may(name: str, field: str, read: object) -> Tag:
-    return Tag(name=name, field=field, read=read)  # type: ignore[arg-type]  # a Read, as in Tag
-
-
-def _numbered(*values: str) -> dict[str, str]:
-    return {str(number): value for number, value in enumerate(values, start=1)}
 
 
 def quantity(value: str, path: str) -> str | None:
@@ -48,14 +24,14 @@ def quantity(value: str, path: str) -> str | None:
 
 _UTILITY: Final = Shape(
     tags=(
-        _may("GYDW", "provider", text(200)),
-        _may("HH", "account_no_masked", text(32)),
-        _must("YF", "period", month),
-        _may("YL", "usage_quantity", quantity),
-        _may("YJJE", "amount_due", wan),
-        _may("SJJE", "amount_paid", wan),
-        _may("QFJE", "arrears_total", wan),
-        _may("ZT", "status", code({number: number for number in "1234"})),
+        may("GYDW", "provider", text(200)),
+        may("HH", "account_no_masked", text(32)),
+        must("YF", "period", month),
+        may("YL", "usage_quantity", quantity),
+        may("YJJE", "amount_due", wan),
+        may("SJJE", "amount_paid", wan),
+        may("QFJE", "arrears_total", wan),
+        may("ZT", "status", code({number: number for number in "1234"})),
     )
 )
 _AMOUNTS: Final = (
@@ -71,12 +47,12 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.RegistrationChange,
         shape=Shape(
             tags=(
-                _must("BGRQ", "changed_on", day),
-                _must(
+                must("BGRQ", "changed_on", day),
+                must(
                     "BGSX",
                     "change_kind",
                     code(
-                        _numbered(
+                        numbered(
                             "LEGAL_REPRESENTATIVE",
                             "CONTROLLER",
                             "SHAREHOLDER",
@@ -89,7 +65,7 @@ LISTINGS: Final[Mapping[str, Listing]] = {
                         | {"9": "OTHER"}
                     ),
                 ),
-                _may("DJJG", "authority", text(200)),
+                may("DJJG", "authority", text(200)),
             ),
             class3=frozenset({"BGQ", "BGH", "ZJHM"}),
         ),
@@ -99,19 +75,19 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.AbnormalOperationList,
         shape=Shape(
             tags=(
-                _must("LRRQ", "listed_on", day),
-                _must(
+                must("LRRQ", "listed_on", day),
+                must(
                     "LRYY",
                     "reason",
                     code(
-                        _numbered("NO_ANNUAL_REPORT", "NO_ORDERED_DISCLOSURE", "FALSE_DISCLOSURE", "UNREACHABLE")
+                        numbered("NO_ANNUAL_REPORT", "NO_ORDERED_DISCLOSURE", "FALSE_DISCLOSURE", "UNREACHABLE")
                         | {"9": "OTHER"}
                     ),
                 ),
-                _may("LRJG", "list_authority", text(200)),
-                _may("WSH", "document_no", text(128)),
-                _may("YCRQ", "removed_on", day),
-                _may("YCJG", "removal_authority", text(200)),
+                may("LRJG", "list_authority", text(200)),
+                may("WSH", "document_no", text(128)),
+                may("YCRQ", "removed_on", day),
+                may("YCJG", "removal_authority", text(200)),
             )
         ),
     ),
@@ -120,15 +96,15 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.SeriousDishonestList,
         shape=Shape(
             tags=(
-                _must("ZTMC", "party_name", text(200)),
-                _may("FDDBR", "legal_rep", text(50)),
-                _must("MDLB", "list_name", text(200)),
-                _must("RDYJ", "basis", text(LONG)),
-                _must("RDBM", "authority", text(200)),
-                _may("WSH", "document_no", text(128)),
-                _must("LRRQ", "listed_on", day),
-                _may("YCRQ", "removed_on", day),
-                _may("SXCD", "severity", SEVERITY),
+                must("ZTMC", "party_name", text(200)),
+                may("FDDBR", "legal_rep", text(50)),
+                must("MDLB", "list_name", text(200)),
+                must("RDYJ", "basis", text(LONG)),
+                must("RDBM", "authority", text(200)),
+                may("WSH", "document_no", text(128)),
+                must("LRRQ", "listed_on", day),
+                may("YCRQ", "removed_on", day),
+                may("SXCD", "severity", SEVERITY),
             ),
             class3=frozenset({"ZJHM"}),
         ),
@@ -138,16 +114,16 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.MajorTaxViolation,
         shape=Shape(
             tags=(
-                _must("WSH", "document_no", text(128)),
-                _must("AJXZ", "violation_nature", text(200)),
-                _may("WFSS", "violation_facts", text(LONG)),
-                _may("SAJE", "amount", wan),
-                _may("CLQK", "penalty_text", text(LONG)),
-                _may("FDDBR", "legal_rep", text(50)),
-                _must("QDJG", "tax_authority", text(200)),
-                _may("SXCD", "severity", SEVERITY),
-                _must("GBRQ", "published_on", day),
-                _may("TZRQ", "removed_on", day),
+                must("WSH", "document_no", text(128)),
+                must("AJXZ", "violation_nature", text(200)),
+                may("WFSS", "violation_facts", text(LONG)),
+                may("SAJE", "amount", wan),
+                may("CLQK", "penalty_text", text(LONG)),
+                may("FDDBR", "legal_rep", text(50)),
+                must("QDJG", "tax_authority", text(200)),
+                may("SXCD", "severity", SEVERITY),
+                must("GBRQ", "published_on", day),
+                may("TZRQ", "removed_on", day),
             ),
             class3=frozenset({"ZJHM"}),
         ),
@@ -158,14 +134,14 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         owner="party_uscc",
         shape=Shape(
             tags=(
-                _must("AH", "case_no", text(100)),
-                _must("FY", "court", text(200)),
-                _must("AY", "cause", text(200)),
-                _must("DSRDW", "role", code(_numbered("PLAINTIFF", "DEFENDANT", "THIRD_PARTY") | {"9": "OTHER"})),
-                _may("BDJE", "amount", wan),
-                _may("LARQ", "filed_on", day),
-                _may("JAFS", "closed_mode", code({number: number for number in "123"})),
-                _may("SXRQ", "effective_on", day),
+                must("AH", "case_no", text(100)),
+                must("FY", "court", text(200)),
+                must("AY", "cause", text(200)),
+                must("DSRDW", "role", code(numbered("PLAINTIFF", "DEFENDANT", "THIRD_PARTY") | {"9": "OTHER"})),
+                may("BDJE", "amount", wan),
+                may("LARQ", "filed_on", day),
+                may("JAFS", "closed_mode", code({number: number for number in "123"})),
+                may("SXRQ", "effective_on", day),
             ),
             class3=frozenset({"ZJHM", "DFXM"}),
         ),
@@ -175,18 +151,18 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.Bankruptcy,
         shape=Shape(
             tags=(
-                _must("AH", "case_no", text(100)),
-                _must("CXLX", "procedure_kind", code(_numbered("LIQUIDATION", "REORGANISATION", "COMPOSITION"))),
-                _must(
+                must("AH", "case_no", text(100)),
+                must("CXLX", "procedure_kind", code(numbered("LIQUIDATION", "REORGANISATION", "COMPOSITION"))),
+                must(
                     "CXJD",
                     "stage",
-                    code(_numbered("APPLIED", "ACCEPTED", "DECLARED", "PLAN_APPROVED", "CLOSED", "REJECTED")),
+                    code(numbered("APPLIED", "ACCEPTED", "DECLARED", "PLAN_APPROVED", "CLOSED", "REJECTED")),
                 ),
-                _must("SLFY", "court", text(200)),
-                _may("SLRQ", "accepted_on", day),
-                _may("GLR", "administrator", text(200)),
-                _may("XGRQ", "declared_on", day),
-                _may("ZJRQ", "closed_on", day),
+                must("SLFY", "court", text(200)),
+                may("SLRQ", "accepted_on", day),
+                may("GLR", "administrator", text(200)),
+                may("XGRQ", "declared_on", day),
+                may("ZJRQ", "closed_on", day),
             )
         ),
     ),
@@ -195,16 +171,16 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.FinancialStatement,
         shape=Shape(
             tags=(
-                _must("JZRQ", "period_end", day),
-                _must("BBLX", "statement_kind", code(_numbered("ANNUAL", "HALF_YEAR", "QUARTER", "MONTH"))),
-                _may("SFSJ", "audited", flag),
-                _may("SJJG", "auditor_name", text(200)),
-                _must("ZCZJ", "total_assets", wan),
-                _must("FZHJ", "total_liabilities", wan),
-                _must("SYZQY", "net_assets", wan),
-                _must("YYSR", "revenue", wan),
-                _must("JLR", "net_profit", wan),
-                *(_may(name, field, wan) for name, field in _AMOUNTS),
+                must("JZRQ", "period_end", day),
+                must("BBLX", "statement_kind", code(numbered("ANNUAL", "HALF_YEAR", "QUARTER", "MONTH"))),
+                may("SFSJ", "audited", flag),
+                may("SJJG", "auditor_name", text(200)),
+                must("ZCZJ", "total_assets", wan),
+                must("FZHJ", "total_liabilities", wan),
+                must("SYZQY", "net_assets", wan),
+                must("YYSR", "revenue", wan),
+                must("JLR", "net_profit", wan),
+                *(may(name, field, wan) for name, field in _AMOUNTS),
             )
         ),
     ),
@@ -213,11 +189,11 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.CashFlowMonthly,
         shape=Shape(
             tags=(
-                _must("YF", "month", month),
-                _must("LRJE", "inflow_amount", wan),
-                _must("LCJE", "outflow_amount", wan),
-                _must("JLRJE", "net_inflow", wan),
-                _may("ZHS", "account_count", integer),
+                must("YF", "month", month),
+                must("LRJE", "inflow_amount", wan),
+                must("LCJE", "outflow_amount", wan),
+                must("JLRJE", "net_inflow", wan),
+                may("ZHS", "account_count", integer),
             ),
             class3=frozenset({"DSMC"}),
         ),
@@ -227,16 +203,16 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         message=items.BankCreditSummary,
         shape=Shape(
             tags=(
-                _must("TJYF", "as_of_month", month),
-                _must("JGS", "lender_count_with_balance", integer),
-                _must("DKYE", "balance_total", wan),
-                _may("SXED", "credit_line_total", wan),
-                _may("YQYE", "overdue_balance", wan),
-                _must("ZCYQTS", "worst_overdue_days_24m", integer),
-                _may("BLYE", "non_performing_balance", wan),
-                _may("GZYE", "special_mention_balance", wan),
-                _may("DWDBYE", "guarantee_balance", wan),
-                _may("SCYF", "first_credit_month", month),
+                must("TJYF", "as_of_month", month),
+                must("JGS", "lender_count_with_balance", integer),
+                must("DKYE", "balance_total", wan),
+                may("SXED", "credit_line_total", wan),
+                may("YQYE", "overdue_balance", wan),
+                must("ZCYQTS", "worst_overdue_days_24m", integer),
+                may("BLYE", "non_performing_balance", wan),
+                may("GZYE", "special_mention_balance", wan),
+                may("DWDBYE", "guarantee_balance", wan),
+                may("SCYF", "first_credit_month", month),
             )
         ),
     ),
@@ -249,17 +225,17 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         owner=None,
         shape=Shape(
             tags=(
-                _must(
+                must(
                     "CQLB",
                     "ip_kind",
-                    code(_numbered("INVENTION", "UTILITY_MODEL", "DESIGN", "TRADEMARK", "SOFTWARE", "COPYRIGHT")),
+                    code(numbered("INVENTION", "UTILITY_MODEL", "DESIGN", "TRADEMARK", "SOFTWARE", "COPYRIGHT")),
                 ),
-                _must("DJH", "ip_no", text(64)),
-                _must("CQMC", "title", text(200)),
-                _may("SQRQ", "applied_on", day),
-                _may("SQGGR", "granted_on", day),
-                _may("FLZT", "legal_status", text(64)),
-                _may("SFZY", "pledged", flag),
+                must("DJH", "ip_no", text(64)),
+                must("CQMC", "title", text(200)),
+                may("SQRQ", "applied_on", day),
+                may("SQGGR", "granted_on", day),
+                may("FLZT", "legal_status", text(64)),
+                may("SFZY", "pledged", flag),
             ),
             class3=frozenset({"FMRZJHM"}),
         ),
@@ -270,16 +246,16 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         choice="2",
         shape=Shape(
             tags=(
-                _must(
+                must(
                     "RDLB",
                     "sme_level",
-                    code(_numbered("INNOVATIVE_SME", "SPECIALISED_SME", "LITTLE_GIANT", "CHAMPION", "HIGH_TECH")),
+                    code(numbered("INNOVATIVE_SME", "SPECIALISED_SME", "LITTLE_GIANT", "CHAMPION", "HIGH_TECH")),
                 ),
-                _may("RDPC", "batch", text(64)),
-                _must("SYRQ", "recognised_on", day),
-                _may("YXQZ", "valid_until", day),
-                _may("CXRQ", "withdrawn_on", day),
-                _may("SYDW", "authority", text(200)),
+                may("RDPC", "batch", text(64)),
+                must("SYRQ", "recognised_on", day),
+                may("YXQZ", "valid_until", day),
+                may("CXRQ", "withdrawn_on", day),
+                may("SYDW", "authority", text(200)),
             )
         ),
     ),
@@ -289,16 +265,17 @@ LISTINGS: Final[Mapping[str, Listing]] = {
         choice="1",
         shape=Shape(
             tags=(
-                _must("RYMC", "title", text(200)),
-                _may("RYJB", "honour_level", code(_numbered("NATIONAL", "PROVINCIAL", "CITY", "COUNTY"))),
-                _must("SYDW", "awarding_unit", text(200)),
-                _may("ZSBH", "certificate_no", text(64)),
-                _must("SYRQ", "awarded_on", day),
-                _may("YXQZ", "valid_until", day),
-                _may("CXRQ", "withdrawn_on", day),
+                must("RYMC", "title", text(200)),
+                may("RYJB", "honour_level", code(numbered("NATIONAL", "PROVINCIAL", "CITY", "COUNTY"))),
+                must("SYDW", "awarding_unit", text(200)),
+                may("ZSBH", "certificate_no", text(64)),
+                must("SYRQ", "awarded_on", day),
+                may("YXQZ", "valid_until", day),
+                may("CXRQ", "withdrawn_on", day),
             )
         ),
     ),
+    **AUTHORITIES,
 }
 CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "SDQXX": frozenset("123"),

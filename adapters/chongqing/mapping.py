@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 
 from adapters.chongqing import shapes
 from adapters.chongqing.codec import cells
-from adapters.chongqing.lists import CHOICES, LISTINGS, Listing
+from adapters.chongqing.listing import Listing
+from adapters.chongqing.lists import CHOICES, LISTINGS
 from adapters.chongqing.reading import day, fill, integer, old_flag, text, wan
 from adapters.chongqing.result import WRONG_SUBJECT, Result
 from adapters.chongqing.shapes import Shape
@@ -245,14 +246,23 @@ def _penalties(reading: Reading) -> Records:
     for row, path in reading.rows("XZCF"):
         body = items.AdministrativePenalty()
         marks = set(reading.fill(body, shapes.PENALTY, row, path))
-        if body.party_uscc != reading.result.subject:
-            raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
-        body.party_type = "SOLE_PROPRIETOR" if body.party_uscc.startswith(SOLE_PROPRIETOR) else "ORGANISATION"
-        repaired = row.get("XFRQ", "")
-        if repaired and day(repaired, f"{path}/XFRQ") is not None:
-            marks.add(Mark.REPAIRED)
-        records.append(record_of(body, marks=marks))
+        _say_whose(body, "party_uscc", reading.result.subject)
+        records.append(record_of(body, marks=marks | _repaired(row, path)))
     return records, "XZCF"
+
+
+def _say_whose(body: Message, owner: str, subject: str) -> None:
+    """Hold the row's party to the subject, and say what kind of party it is where the message has a place for it."""
+    if getattr(body, owner) != subject:
+        raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
+    if "party_type" in body.DESCRIPTOR.fields_by_name:
+        kind = "SOLE_PROPRIETOR" if subject.startswith(SOLE_PROPRIETOR) else "ORGANISATION"
+        setattr(body, "party_type", kind)  # noqa: B010 - a message whose descriptor was asked in the line above
+
+
+def _repaired(row: Mapping[str, str], path: str) -> set[Mark]:
+    text = row.get("XFRQ", "")
+    return {Mark.REPAIRED} if text and day(text, f"{path}/XFRQ") is not None else set()
 
 
 def _judgment_debtor(reading: Reading) -> Records:
@@ -347,10 +357,9 @@ def _listed(listing: Listing) -> Callable[[Reading], Records]:
             if listing.owner is not None:
                 setattr(body, listing.owner, reading.result.subject)
             marks = set(reading.fill(body, listing.shape, row, path))
-            repaired = row.get("XFRQ", "")
-            if repaired and day(repaired, f"{path}/XFRQ") is not None:
-                marks.add(Mark.REPAIRED)
-            records.append(record_of(body, marks=marks))
+            if listing.owner is not None:
+                _say_whose(body, listing.owner, reading.result.subject)
+            records.append(record_of(body, marks=marks | _repaired(row, path)))
         return records, listing.group
 
     return read

@@ -52,11 +52,12 @@ KINDS: Final[Mapping[str, str]] = {
     "intellectual_property": "ZSCQ",
     "specialised_sme": "ZJTX",
     "honours_and_awards": "RYBZ",
+    "administrative_permission": "XZXK",
 }
 """Data item and kind (模块)."""
 PUBLIC_KINDS: Final = frozenset({
     "JBXX", "GDXX", "ZYRY", "XZCF", "BZXR", "SXXX", "BGXX", "JYYC", "YZSX", "ZDSS", "SJAJ", "PCCZ",
-    "ZSCQ", "ZJTX", "RYBZ",
+    "ZSCQ", "ZJTX", "RYBZ", "XZXK",
 })  # fmt: skip
 """Kinds that need no authorisation (column P)."""
 GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
@@ -84,6 +85,7 @@ GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "SDQXX": frozenset({"YSXX", "YDXX", "YQXX"}),
     "ZSCQ": frozenset({"ZSCQ"}),
     "RYZZ": frozenset({"ZJTX", "RYBZ"}),
+    "XZXK": frozenset({"XZXK"}),
 }
 """Groups, and the kinds that bring them."""
 SHARED_TAGS: Final[Mapping[str, Mapping[str, str]]] = {

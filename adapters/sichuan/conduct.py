@@ -1,4 +1,4 @@
-"""Modules about conduct: penalties, guarantees, enforcement; from decoded rows to records (section 7)."""
+"""Modules about conduct: penalties, permits, guarantees, enforcement; from decoded rows to records (section 7)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def punishments(reading: Reading, rows: Sequence[sc.Punishment]) -> list[CreditR
         at = path_of(reading, number)
         reading.drop(row.legal_person_id_no, row.party_id_no)
         reading.own(row.credit_code, row.head_office_code)
-        is_proprietor = row.credit_code.startswith(SOLE_PROPRIETOR)
         body = items.AdministrativePenalty(
             party_name=row.party_name,
-            party_type="SOLE_PROPRIETOR" if is_proprietor else "ORGANISATION",
+            party_type=_party_type(row.credit_code),
             party_uscc=row.credit_code,
             legal_rep=row.legal_person or None,
             document_no=row.doc_no,
@@ -48,6 +47,43 @@ def punishments(reading: Reading, rows: Sequence[sc.Punishment]) -> list[CreditR
         )
         records.append(reading.record(body))
     return records
+
+
+def permissions(reading: Reading, rows: Sequence[sc.Permission]) -> list[CreditRecord]:
+    """Map ent-operate/administrative-permissions; a branch's stay under its own code, marked BRANCH."""
+    records = []
+    for number, row in enumerate(rows):
+        at = path_of(reading, number)
+        reading.drop(row.legal_person_id_no, row.party_id_type, row.party_id_no)
+        reading.own(row.credit_code, row.head_office_code)
+        end = end_of(row.valid_to, at("validTo"))
+        body = items.AdministrativePermission(
+            party_name=row.party_name,
+            party_type=_party_type(row.credit_code),
+            party_uscc=row.credit_code,
+            legal_rep=row.legal_person or None,
+            document_name=row.doc_name,
+            document_no=row.doc_no,
+            permission_category=reading.code("permission_category", row.category),
+            certificate_name=row.cert_name or None,
+            certificate_no=row.cert_no or None,
+            content=row.content,
+            decided_on=mandatory_day(row.decision_date, at("decisionDate")),
+            valid_from=mandatory_day(row.valid_from, at("validFrom")),
+            valid_until=end.day,
+            no_fixed_term=end.no_fixed_term,
+            authority=row.authority,
+            authority_uscc=row.authority_code or None,
+            status=reading.code("permission_status", row.status),
+            source_unit=row.source_unit or None,
+            source_unit_uscc=row.source_unit_code or None,
+        )
+        records.append(reading.record(body))
+    return records
+
+
+def _party_type(code: str) -> str:
+    return "SOLE_PROPRIETOR" if code.startswith(SOLE_PROPRIETOR) else "ORGANISATION"
 
 
 def guarantees(reading: Reading, rows: Sequence[sc.Guarantee]) -> list[CreditRecord]:

@@ -190,6 +190,32 @@ class Punishment(Struct, rename="camel"):
     party_id_no: Personal = None
 
 
+class Permission(Struct, rename="camel"):
+    """A row of ent-operate/administrative-permissions."""
+
+    doc_no: Text
+    doc_name: Text
+    party_name: Text
+    credit_code: Text
+    category: Text
+    content: Text
+    decision_date: Text
+    valid_from: Text
+    authority: Text
+    status: Text
+    head_office_code: Words = None
+    legal_person: Words = None
+    cert_name: Words = None
+    cert_no: Words = None
+    valid_to: EndDate = UNSET
+    authority_code: Words = None
+    source_unit: Words = None
+    source_unit_code: Words = None
+    legal_person_id_no: Personal = None
+    party_id_type: Personal = None
+    party_id_no: Personal = None
+
+
 class Guarantee(Struct, rename="camel"):
     """A row of ent-operate/guarantees."""
 

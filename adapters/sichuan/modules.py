@@ -23,6 +23,7 @@ CASH_FLOW: Final = "finance/cash-flow"
 MONTHLY: Final = frozenset({INSURANCE, INVOICES, CASH_FLOW})
 """Modules that take ``months``."""
 PUNISHMENTS: Final = "ent-operate/administrative-punishments"
+PERMISSIONS: Final = "ent-operate/administrative-permissions"
 DISHONESTY: Final = "justices/discredit-enforcements"
 SHAREHOLDERS: Final = "ent-ba/shareholders"
 PAGE_ROWS: Final = 20
@@ -104,21 +105,36 @@ def _paged(row: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(paged[row])
 
 
-MODULES: Final[Mapping[str, Module]] = {
-    name: Module(name=name, item=item, key=key, decoder=msgspec.json.Decoder(shape), map=mapper, is_public=mark == "P")
-    for name, item, shape, mapper, key, mark in _TABLE
-} | {
-    name: Module(
-        name=name,
-        item=first.item,
-        key=NAME if name.startswith("justices/") else TAXPAYER if name.startswith("taxinfo/") else CODE,
-        decoder=_paged(row_type("Row", (first, *others))),
-        map=first.map,
-        is_public=name in PUBLIC,
-        others={other.item: other.map for other in others},
-    )
-    for name, (first, *others) in LISTINGS.items()
-}
+MODULES: Final[Mapping[str, Module]] = (
+    {
+        name: Module(
+            name=name, item=item, key=key, decoder=msgspec.json.Decoder(shape), map=mapper, is_public=mark == "P"
+        )
+        for name, item, shape, mapper, key, mark in _TABLE
+    }
+    | {
+        name: Module(
+            name=name,
+            item=first.item,
+            key=NAME if name.startswith("justices/") else TAXPAYER if name.startswith("taxinfo/") else CODE,
+            decoder=_paged(row_type("Row", (first, *others))),
+            map=first.map,
+            is_public=name in PUBLIC,
+            others={other.item: other.map for other in others},
+        )
+        for name, (first, *others) in LISTINGS.items()
+    }
+    | {
+        PERMISSIONS: Module(
+            name=PERMISSIONS,
+            item="administrative_permission",
+            key=NAME,
+            decoder=msgspec.json.Decoder(sc.Paged[sc.Permission]),
+            map=conduct.permissions,
+            is_public=True,
+        )
+    }
+)
 ITEMS: Final = frozenset(item for module in MODULES.values() for item in module.items)
 
 

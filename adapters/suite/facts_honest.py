@@ -70,10 +70,12 @@ async def honest_platform_answers_all(bench: Bench) -> None:
 
 
 async def records_are_about_the_subject(bench: Bench) -> None:
-    """8 记录均属本主体。Every record is about the subject."""
-    for _, body in _bodies(bench):
+    """8 记录均属本主体。Every record is about the subject; a branch's paper names the branch and is marked so."""
+    for record in (record for answer in _answered(bench) for record in answer.records):
+        body = body_of(record)
         for name in _SUBJECT_FIELDS:
-            if name in body.DESCRIPTOR.fields_by_name and getattr(body, name):
+            is_branch = name == "party_uscc" and Mark.BRANCH.value in record.marks
+            if name in body.DESCRIPTOR.fields_by_name and getattr(body, name) and not is_branch:
                 must(getattr(body, name) == bench.plan.subject.code, f"{body.DESCRIPTOR.name}.{name} is another's")
 
 

@@ -92,11 +92,12 @@ class Kind(StrEnum):
     ZSCQ = "ZSCQ"
     ZJTX = "ZJTX"
     RYBZ = "RYBZ"
+    XZXK = "XZXK"
 
 
 PUBLIC_KINDS: Final = frozenset(
     {Kind.JBXX, Kind.GDXX, Kind.ZYRY, Kind.XZCF, Kind.BZXR, Kind.SXXX}
-    | {Kind.BGXX, Kind.JYYC, Kind.YZSX, Kind.ZDSS, Kind.SJAJ, Kind.PCCZ, Kind.ZSCQ, Kind.ZJTX, Kind.RYBZ}
+    | {Kind.BGXX, Kind.JYYC, Kind.YZSX, Kind.ZDSS, Kind.SJAJ, Kind.PCCZ, Kind.ZSCQ, Kind.ZJTX, Kind.RYBZ, Kind.XZXK}
 )
 """Marked P in section 7: asked for without an authorisation under ``BGLX`` 1."""
 

@@ -130,6 +130,15 @@ LISTS: Final = (
         ("RDLB", "level", _codes("INNOVATIVE_SME", "SPECIALISED_SME", "LITTLE_GIANT", "CHAMPION", "HIGH_TECH")),
         ("RDPC", "batch", _text), ("SYRQ", "day", _DAY), ("YXQZ", "until", _DAY), ("SYDW", "unit", _text),
     )),
+    Listed(item="administrative_permission", kind=Kind.XZXK, group="XZXK", row="XK", as_of=_registration, columns=(
+        ("WSH", "number", _text), ("WSMC", "title", _text), ("XDRMC", "party", _text), ("XDRDM", "party_code", _text),
+        ("FDDBR", "legal_rep", _text),
+        ("XKLB", "category", _codes("GENERAL", "FRANCHISE", "RECOGNITION", "VERIFICATION", "REGISTRATION")),
+        ("ZSMC", "certificate", _text), ("ZSBH", "certificate_no", _text), ("XKNR", "content", _text),
+        ("JDRQ", "day", _DAY), ("YXQQ", "from", _DAY), ("YXQZ", "until", _DAY), ("XKJG", "authority", _text),
+        ("ZT", "status", _codes("VALID", "INVALID", "REVOKED", "DISPUTED")), ("LYDW", "source", _text),
+        ("XDRZJLX", "id_type", _text), ("XDRZJHM", "id_no", _text), ("FRZJHM", "legal_rep_id_no", _text),
+    )),
 )  # fmt: skip
 """In the order in which their groups stand in ``BODY``."""
 

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from sandbox.facts import Entry, PlatformFile
+from sandbox.facts import OPEN_END, Entry, PlatformFile
 from sandbox.sichuan.rows import Row
 
 Write = Callable[[Any], Any]
@@ -24,6 +24,10 @@ def _yuan(fen: int) -> int | Decimal:
 
 def _month(value: date) -> str:
     return value.strftime("%Y-%m")
+
+
+def _end(value: date) -> date | None:
+    return None if value == OPEN_END else value
 
 
 def _words(**names: str) -> Write:
@@ -83,6 +87,19 @@ TABLES: Final[Mapping[str, tuple[tuple[str, str | None, Columns], ...]]] = {
             ("unit", "unit", _as_is),
         )),
     ),
+    "ent-operate/administrative-permissions": (("administrative_permission", None, (
+        ("docNo", "number", _as_is), ("docName", "title", _as_is), ("partyName", "party", _as_is),
+        ("creditCode", "party_code", _as_is), ("headOfficeCode", "head_office", _as_is),
+        ("legalPerson", "legal_rep", _as_is),
+        ("category", "category", _words(
+            GENERAL="普通", FRANCHISE="特许", RECOGNITION="认可", VERIFICATION="核准", REGISTRATION="登记")),
+        ("certName", "certificate", _as_is), ("certNo", "certificate_no", _as_is), ("content", "content", _as_is),
+        ("decisionDate", "day", _as_is), ("validFrom", "from", _as_is), ("validTo", "until", _end),
+        ("authority", "authority", _as_is), ("status", "status", _words(
+            VALID="有效", INVALID="无效", REVOKED="撤销", DISPUTED="异议")), ("sourceUnit", "source", _as_is),
+        ("partyIdType", "id_type", _as_is), ("partyIdNo", "id_no", _as_is),
+        ("legalPersonIdNo", "legal_rep_id_no", _as_is),
+    )),),
     "justices/cases": (("court_judgment", None, (
         ("caseNo", "number", _as_is), ("court", "court", _as_is), ("cause", "cause", _as_is),
         ("role", "role", _words(PLAINTIFF="原告", DEFENDANT="被告", THIRD_PARTY="第三人")), ("amount", "fen", _yuan),

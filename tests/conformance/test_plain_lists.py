@@ -14,21 +14,22 @@ from adapters.chongqing import lists, mapping, shapes
 from adapters.chongqing.codec import DECLARATION, decode
 from adapters.chongqing.result import page_of, put_together
 from adapters.kit.answering import Outcome
-from adapters.kit.failures import Failure
+from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.sichuan import listings
 from adapters.sichuan.answers import Answered, Collected, outcomes_of
-from adapters.sichuan.modules import MODULES
+from adapters.sichuan.modules import MODULES, PERMISSIONS
 from sandbox.baseline import Moment, empty_file
 from sandbox.chongqing.codes import Kind
 from sandbox.chongqing.groups import groups
 from sandbox.chongqing.paging import page_count, page_text
-from sandbox.facts import PlatformFile, PlatformId
+from sandbox.facts import OPEN_END, PlatformFile, PlatformId
 from sandbox.listed import strong_firm
 from sandbox.sichuan.modules import MODULES as SERVED
 from sandbox.sichuan.modules import Window, payload
 from standards.answer import body_of
 from standards.catalogue import load_standard
 
+LISTED = (*listings.LISTINGS, PERMISSIONS)
 CODE, NAME = "91500105XXTT00018M", "重庆示例一号机电有限公司"
 DAY = date(2026, 11, 23)
 AT = Moment(day=DAY, first_day=DAY)
@@ -57,10 +58,27 @@ PUBLIC_LISTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "bankruptcy": (
         {"number": "示例3号", "procedure": "REORGANISATION", "stage": "ACCEPTED", "court": "示例法院", "accepted": DAY},
     ),
+    "administrative_permission": (
+        {
+            "number": "渝示例许〔2023〕8号", "title": "排污许可决定", "party": NAME, "party_code": CODE,
+            "legal_rep": "张样本", "category": "GENERAL", "certificate": "排污许可证", "certificate_no": "0018M001P",
+            "content": "排放工业废水", "day": date(2023, 5, 16), "from": date(2023, 5, 20), "until": date(2028, 5, 19),
+            "authority": "示例生态环境局", "status": "VALID", "source": "示例数据中心", "id_type": "居民身份证",
+            "id_no": PERSON, "legal_rep_id_no": PERSON,
+        },
+        {
+            "number": "渝示例许〔2020〕3号", "title": "示例许可", "party": NAME, "party_code": CODE,
+            "category": "RECOGNITION", "content": "示例", "day": date(2020, 1, 6), "from": date(2020, 1, 6),
+            "until": OPEN_END, "authority": "示例局", "status": "REVOKED",
+        },
+    ),
     "honours_and_awards": ({"title": "示例奖", "level": "PROVINCIAL", "unit": "示例单位", "day": DAY},),
     "registration_change": ({"day": DAY, "what": "LEGAL_REPRESENTATIVE", "before": f"证号{PERSON}", "after": PERSON},),
 }  # fmt: skip
-DROPPED = {"serious_dishonest_list": 1, "major_tax_violation": 1, "court_judgment": 2, "registration_change": 2}
+DROPPED = {
+    "administrative_permission": 3, "serious_dishonest_list": 1, "major_tax_violation": 1, "court_judgment": 2,
+    "registration_change": 2,
+}  # fmt: skip
 EXPECTED = {
     "financial_statement": {"net_assets": "13000000.00", "revenue": "11864000.00", "statement_kind": "ANNUAL"},
     "cash_flow_monthly": {"inflow_amount": "210000.00", "net_inflow": "25000.00", "month": "2026-10"},
@@ -77,6 +95,10 @@ EXPECTED = {
     "major_tax_violation": {"amount": "1230000.00", "published_on": "2026-11-23"},
     "court_judgment": {"role": "DEFENDANT", "amount": "50000.00", "filed_on": "2026-11-23"},
     "bankruptcy": {"procedure_kind": "REORGANISATION", "stage": "ACCEPTED"},
+    "administrative_permission": {
+        "party_type": "ORGANISATION", "party_uscc": CODE, "permission_category": "GENERAL", "status": "VALID",
+        "valid_from": "2023-05-20", "valid_until": "2028-05-19", "no_fixed_term": False, "source_unit": "示例数据中心",
+    },
     "honours_and_awards": {"honour_level": "PROVINCIAL", "awarded_on": "2026-11-23"},
     "registration_change": {"change_kind": "LEGAL_REPRESENTATIVE", "changed_on": "2026-11-23"},
 }  # fmt: skip
@@ -106,7 +128,7 @@ def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -
 
 def of_sichuan(file: PlatformFile) -> Mapping[str, Outcome]:
     answered = {}
-    for name in listings.LISTINGS:
+    for name in LISTED:
         rows: list[Any] = []
         page = 1
         while True:
@@ -119,7 +141,7 @@ def of_sichuan(file: PlatformFile) -> Mapping[str, Outcome]:
                 break
             page += 1
         answered[name] = Answered(rows=rows, as_of="2026-11-22")
-    modules = [MODULES[name] for name in listings.LISTINGS]
+    modules = [MODULES[name] for name in LISTED]
     return outcomes_of(Collected(name=NAME, modules=answered), modules, subject=CODE, standard=STANDARD)
 
 
@@ -169,3 +191,27 @@ def test_a_row_without_its_kind_is_malformed_with_its_path() -> None:
     outcome = mapping.map_items(put_together([read]), ["water_usage"], STANDARD)["water_usage"]
     assert (outcome.failure, outcome.notes[0]) == (Failure.MALFORMED, "BODY/SDQXX/SD[1]/LB")
     assert shapes.KINDS["water_usage"] == "YSXX"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_permit_ends_or_has_no_end_on_either_platform(number: int) -> None:
+    ends = [("2028-05-19", False), ("", True)]
+    for outcome in (of_chongqing(held(PlatformId.CHONGQING)), of_sichuan(held(PlatformId.SICHUAN))):
+        body = body_of(outcome["administrative_permission"].records[number])
+        assert (body.valid_until, body.no_fixed_term) == ends[number]  # type: ignore[attr-defined]  # a permit
+
+
+@pytest.mark.parametrize("platform", list(PlatformId))
+def test_a_permit_of_somebody_else_is_malformed_and_of_a_branch_is_marked(platform: PlatformId) -> None:
+    (first, *_) = PUBLIC_LISTS["administrative_permission"]
+    other = {**first, "party_code": "91510107XXTT900179"}
+    read = of_chongqing if platform is PlatformId.CHONGQING else of_sichuan
+    strange = replace(empty_file(platform, CODE, NAME, AT), listed={"administrative_permission": (other,)})
+    if platform is PlatformId.CHONGQING:
+        with pytest.raises(PlatformFailureError, match="WRONG_SUBJECT"):
+            read(strange)
+        return
+    assert read(strange)["administrative_permission"].notes[0] == "WRONG_SUBJECT"
+    branch = replace(strange, listed={"administrative_permission": ({**other, "head_office": CODE},)})
+    (record,) = read(branch)["administrative_permission"].records
+    assert list(record.marks) == ["BRANCH"]

@@ -138,6 +138,23 @@ def test_chongqings_result_translates_to_the_expected_records(chongqing_outcomes
     assert not any("NOT_ASKED" in note for note in outcome.notes)
 
 
+@pytest.mark.parametrize("given", vector("chongqing_groups.json")["groups"], ids=lambda given: given["item"])
+def test_chongqings_groups_translate_to_the_expected_records(standard: Standard, given: dict[str, Any]) -> None:
+    whose = vector("chongqing_groups.json")
+    body = (
+        f"<RWH>RW1</RWH><TYSHXYDM>{whose['subject']}</TYSHXYDM><QYMC>{whose['name']}</QYMC><SJSJ>20261122</SJSJ>"
+        f"<DQYS>1</DQYS><ZYS>1</ZYS>{given['sent']}"
+    )
+    answer = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
+    raw = DECLARATION + answer.encode("gb18030")
+    page = page_of(decode(raw), raw, job="RW1", subject=whose["subject"], wanted=1)
+    outcome = map_items(put_together([page]), [given["item"]], standard)[given["item"]]
+    assert outcome.failure is None, outcome.notes
+    assert [fields(body_of(record)) for record in outcome.records] == expected(given["expected_records"])
+    assert [list(record.marks) for record in outcome.records] == given["marks"]
+    assert (outcome.dropped_class3, outcome.as_of) == (given["dropped_class_3"], start_of_day(given["as_of"]))
+
+
 def test_chongqings_groups_have_their_own_as_of_days(chongqing_outcomes: Any) -> None:
     days = vector("chongqing_result_expected.json")["as_of"]
     for item, group in (

@@ -25,7 +25,7 @@ from loadtest.stack import Stack
 INDISCREET = "91500105XXTT0019XL"
 LISTS = (
     "registration_change", "serious_dishonest_list", "major_tax_violation", "court_judgment", "cash_flow_monthly",
-    "intellectual_property",
+    "intellectual_property", "administrative_permission",
 )  # fmt: skip
 ITEMS = (*DEMO_ITEMS, *LISTS)
 NAME = "重庆示例十九号印刷有限公司"
@@ -50,6 +50,7 @@ DROPPED = {
         "court_judgment": 2,
         "cash_flow_monthly": 1,
         "intellectual_property": 1,
+        "administrative_permission": 3,
     },
     "sichuan": {
         "enterprise_registration": 2,
@@ -67,6 +68,7 @@ DROPPED = {
         "court_judgment": 2,
         "cash_flow_monthly": 1,
         "intellectual_property": 1,
+        "administrative_permission": 3,
     },
 }
 """Values that each platform should not have sent about the indiscreet subject: every class-3 tag of both pages, once."""

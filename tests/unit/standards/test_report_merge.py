@@ -283,6 +283,44 @@ def test_two_papers_of_one_platform_with_the_same_day_and_amount_stay_two():
     assert len(merged.records) == 2
 
 
+def permit(number, certificate, **fields):
+    return items.AdministrativePermission(
+        document_no=number,
+        authority="重庆市示例区生态环境局",
+        decided_on="2023-05-16",
+        certificate_no=certificate,
+        **fields,
+    )
+
+
+def test_a_permit_of_one_number_keeps_every_source_and_says_where_they_differ():
+    merged = report(
+        answer("chongqing", "administrative_permission", permit("渝示许〔2023〕8号", "1", status="VALID"), days_old=3),
+        answer(
+            "sichuan",
+            "administrative_permission",
+            permit("渝示许[2023]8号", "1", status="REVOKED", no_fixed_term=True),
+            days_old=1,
+        ),
+    )
+    [record] = merged.records
+    assert len(record.source_ids) == 2
+    assert record.administrative_permission.status == "REVOKED"
+    assert record.administrative_permission.no_fixed_term
+    [conflict] = [conflict for conflict in merged.conflicts if conflict.field == "status"]
+    assert (conflict.rule, [side.value for side in conflict.values]) == ("LATEST_AS_OF", ["REVOKED", "VALID"])
+
+
+def test_two_permits_of_one_decision_or_of_one_authority_and_day_stay_two():
+    one_decision = (permit("渝示许〔2023〕8号", "1"), permit("渝示许〔2023〕8号", "2"))
+    assert len(report(answer("chongqing", "administrative_permission", *one_decision)).records) == 2
+    apart = (
+        answer("chongqing", "administrative_permission", permit("渝示许〔2023〕8号", "1")),
+        answer("sichuan", "administrative_permission", permit("渝示许〔2023〕9号", "1")),
+    )
+    assert len(report(*apart).records) == 2
+
+
 def test_shareholders_of_one_name_are_not_merged():
     def holder(amount):
         return items.ShareholderAndCapital(

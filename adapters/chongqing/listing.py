@@ -1,0 +1,36 @@
+"""What the tables of like rows are made of (section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+
+from adapters.chongqing.reading import Read, Tag
+from adapters.chongqing.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One item's rows. ``owner`` is the field that holds the subject's code; ``choice`` the row's ``LB`` (类别)."""
+
+    group: str
+    message: type[Message]
+    shape: Shape
+    owner: str | None = "uscc"
+    choice: str | None = None
+
+
+def must(name: str, field: str, read: Read) -> Tag:
+    """Return a mandatory tag."""
+    return Tag(name=name, field=field, read=read, is_required=True)
+
+
+def may(name: str, field: str, read: Read) -> Tag:
+    """Return a tag that may be blank."""
+    return Tag(name=name, field=field, read=read)
+
+
+def numbered(*values: str) -> dict[str, str]:
+    """Return the codes of a list that is numbered in the order given."""
+    return {str(number): value for number, value in enumerate(values, start=1)}
