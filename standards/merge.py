@@ -28,6 +28,7 @@ from standards.answer import GATEWAY, ItemAnswer, body_of
 from standards.catalogue import STANDARD_VERSION, Standard
 from standards.choosing import Chosen, choose
 from standards.days import beijing_day
+from standards.guarantees import Judged
 from standards.matching import Claim, Fact, facts_of
 from standards.rules import RecordFacts, Rule
 from standards.scorecard.evaluation import evaluate
@@ -106,9 +107,14 @@ def merge(
     return report
 
 
-def evaluate_into(report: CreditReport, *, standard: Standard, granted: Collection[str]) -> None:
-    """Put the reference evaluation into a merged report; a FULL one of too little coverage becomes THIN."""
-    evaluation = evaluate(standard.card, report, granted=granted, effects=standard.status_effects)
+def evaluate_into(
+    report: CreditReport, *, standard: Standard, granted: Collection[str], network: Judged | None = None
+) -> None:
+    """Put the reference evaluation into a merged report; a FULL one of too little coverage becomes THIN.
+
+    ``network``: what the subject's guarantees come to under related consents, None where none was named.
+    """
+    evaluation = evaluate(standard.card, report, granted=granted, effects=standard.status_effects, network=network)
     report.evaluation.CopyFrom(evaluation)
     if report.completeness == COMPLETENESS_FULL and Decimal(evaluation.coverage) < THIN_BELOW:
         report.completeness = COMPLETENESS_THIN

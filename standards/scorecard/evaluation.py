@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from bashu.v1.report_pb2 import CreditReport, Evaluation, EvaluationReason, Indicator
+from standards.guarantees import UNKNOWN, Judged
 from standards.scorecard.card import Card, IndicatorRule, Words
 from standards.scorecard.evidence import Evidence, Missing, read_evidence
 from standards.scorecard.measures import MEASURES
@@ -21,6 +22,7 @@ from standards.scorecard.written import written_reasons
 HARD_STOP: Final = "XYD-S"
 NOT_GRADED: Final = "XYD-N"
 _RATIO_STEP: Final = Decimal("0.0001")
+GUARANTEE_NETWORK: Final = "guarantee_network"
 _IN_RING: Final = {"RING": "yes", "NEITHER": "no", "CHAIN": "no"}
 
 
@@ -56,15 +58,15 @@ def evaluate(
     *,
     granted: Collection[str],
     effects: Mapping[str, str],
-    ring: str | None = None,
+    network: Judged | None = None,
 ) -> Evaluation:
     """Evaluate a merged report of an enterprise.
 
     ``granted``: items asked for, under the consent or as public by law. ``effects``: what each canonical registration
-    status means (``policy_registration_status.csv``). ``ring``: NEITHER, CHAIN, RING or BAD as found over the edges
-    that consents of this query cover, None where they cover none.
+    status means (``policy_registration_status.csv``). ``network``: what the guarantees come to over the edges that
+    consents of this query cover, None where no related consent was named.
     """
-    evidence = read_evidence(report, granted=granted, severity_weights=card.severity_weights, ring=ring)
+    evidence = read_evidence(report, granted=granted, severity_weights=card.severity_weights, network=network)
     scored = [_score(card, evidence, rule) for rule in card.indicators]
     with_data = sum(one.rule.most for one in scored if one.missing is None)
     coverage = Decimal(with_data) / card.most
@@ -79,7 +81,7 @@ def evaluate(
         human_review_available=True,
         no_grade_reason=outcome.no_grade,
         disclaimer=f"{card.disclaimer_zh} {card.disclaimer_en}",
-        in_ring=_in_ring(scored),
+        in_ring=_in_ring(scored, network),
         missing_items=sorted({item for one in scored if one.missing for item in one.rule.items}),
     )
     if outcome.score is not None:
@@ -105,8 +107,9 @@ def _score(card: Card, evidence: Evidence, rule: IndicatorRule) -> Scored:
 
 def _why(evidence: Evidence, rule: IndicatorRule) -> Missing:
     """Say why an indicator cannot be measured although its first item was answered."""
-    if rule.measure == "guarantee_network":
-        return Missing.NOT_GRANTED
+    if rule.measure == GUARANTEE_NETWORK:
+        is_silent = evidence.network is not None and not evidence.network.uncovered
+        return Missing.NOT_ANSWERED if is_silent else Missing.NOT_GRANTED
     return next((why for item in rule.items[1:] if (why := evidence.missing([item]))), Missing.NOT_HELD)
 
 
@@ -162,9 +165,11 @@ def _reason(words: Words, ids: Sequence[str], items: Sequence[str] = ()) -> Eval
     return EvaluationReason(code=words.code, text_zh=zh, text_en=en, record_ids=ids)
 
 
-def _in_ring(scored: Sequence[Scored]) -> str:
-    network = next((one for one in scored if one.rule.measure == "guarantee_network"), None)
-    return "unknown" if network is None or network.missing else _IN_RING.get(network.value, "unknown")
+def _in_ring(scored: Sequence[Scored], network: Judged | None) -> str:
+    one = next((one for one in scored if one.rule.measure == GUARANTEE_NETWORK), None)
+    if one is None or (one.missing and network is None):
+        return UNKNOWN
+    return _IN_RING.get(one.value, UNKNOWN) if network is None else network.said
 
 
 def _as_of(report: CreditReport) -> Mapping[str, tuple[int, int]]:

@@ -14,6 +14,7 @@ from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord, CreditReport
 from standards.answer import Mark
 from standards.days import YEAR_MONTHS, beijing_day
+from standards.guarantees import Judged
 
 _ANSWERED: Final = frozenset({PlatformStatus.PLATFORM_STATUS_OK, PlatformStatus.PLATFORM_STATUS_NO_DATA})
 _NOT_HELD: Final = "NOT_HELD"
@@ -39,8 +40,8 @@ class Row:
 class Evidence:
     """What one evaluation rests on.
 
-    ``today``: the report's Beijing day; ``ring``: what the guarantee network is, None where no consent covers it;
-    ``severity_weights``: the card's.
+    ``today``: the report's Beijing day; ``network``: what the guarantees come to over the edges that consents of this
+    query cover, None where none was named; ``severity_weights``: the card's.
     """
 
     report: CreditReport
@@ -50,7 +51,7 @@ class Evidence:
     answered: frozenset[str]
     unanswered: frozenset[str]
     severity_weights: Mapping[str, int]
-    ring: str | None = None
+    network: Judged | None = None
 
     def of(self, item: str) -> tuple[Row, ...]:
         """Return the subject's own records of an item; a branch's are not its own."""
@@ -71,7 +72,7 @@ def read_evidence(
     *,
     granted: Collection[str],
     severity_weights: Mapping[str, int],
-    ring: str | None = None,
+    network: Judged | None = None,
 ) -> Evidence:
     """Index a report. ``granted`` are the items that were asked for under the consent or by law."""
     rows: dict[str, list[Row]] = defaultdict(list)
@@ -95,7 +96,7 @@ def read_evidence(
         answered=frozenset(answered),
         unanswered=frozenset(unanswered),
         severity_weights=severity_weights,
-        ring=ring,
+        network=network,
     )
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from standards.days import YEAR_MONTHS, months_before
+from standards.guarantees import Judged, Network
 from standards.items import ENQUIRY_COUNT
 from standards.scorecard.card import IndicatorRule
 from standards.scorecard.evidence import Evidence, Row, day_of, month_number, number
@@ -277,12 +278,21 @@ def _guarantee_network(evidence: Evidence, _rule: IndicatorRule) -> Measured | N
     rows = _open_guarantees(evidence)
     if not rows:
         return Measured(value="NEITHER")
-    if evidence.ring is not None:
-        return Measured(value=evidence.ring, rows=rows)
+    if evidence.network is not None:
+        return _judged(evidence.network, rows)
     told = {row.body.in_ring.lower() for row in rows}
     if "yes" in told:
         return Measured(value="RING", rows=rows)
     return Measured(value="CHAIN", rows=rows) if told == {"no"} else None
+
+
+def _judged(found: Judged, rows: tuple[Row, ...]) -> Measured | None:
+    """Link a ring, or a bad party, to the subject's own records of it; others' records are not in the report."""
+    if found.network is None:
+        return None
+    named = {Network.RING: found.ring_members, Network.BAD: frozenset(found.bad)}.get(found.network, frozenset())
+    behind = tuple(row for row in rows if row.body.counterparty_uscc in named)
+    return Measured(value=found.network.value, rows=behind or rows)
 
 
 def _open_guarantees(evidence: Evidence) -> tuple[Row, ...]:

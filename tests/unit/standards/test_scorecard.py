@@ -8,6 +8,7 @@ from bashu.v1.report_pb2 import CreditReport, PlatformResult
 from loadtest.scorecard import PAGE, render
 from standards.catalogue import load_standard
 from standards.days import months_before
+from standards.guarantees import Edge, Judged, Seen, Told, judge
 from standards.scorecard.evaluation import evaluate
 from standards.scorecard.evidence import read_evidence
 
@@ -275,6 +276,38 @@ def test_guarantees_without_related_consents_leave_the_ring_unknown() -> None:
     result = run(report)
     assert result.in_ring == "unknown"
     assert next(i for i in result.indicators if i.code == "XN02").missing == "NOT_GRANTED"
+
+
+def ring_of_two(*, bad: bool = False) -> Judged:
+    there, back = Edge(guarantor="A", guaranteed="B"), Edge(guarantor="B", guaranteed="A")
+    own = Seen(subject="A", told=(Told(edge=there, record_id="g1"), Told(edge=back, record_id="g2")))
+    return judge("A", {"A": own, "B": Seen(subject="B", stops=("XH01",) if bad else ())})
+
+
+def network_of(report: CreditReport, network: Judged) -> tuple[str, list[str], str, str]:
+    """Return value, records and kind of missing of XN02, and whether there is a ring."""
+    for record_id, other in (("g1", "B"), ("g2", "B"), ("g3", "")):
+        record = report.records.add(record_id=record_id, data_item="financing_guarantee")
+        record.financing_guarantee.direction = "GIVEN"
+        if other:
+            record.financing_guarantee.counterparty_uscc = other
+    result = evaluate(CARD, report, granted=ITEMS, effects=STANDARD.status_effects, network=network)
+    one = next(i for i in result.indicators if i.code == "XN02")
+    return one.value, list(one.record_ids), one.missing, result.in_ring
+
+
+def test_a_ring_over_covered_edges_is_linked_to_its_own_records() -> None:
+    assert network_of(strong(), ring_of_two()) == ("RING", ["g1", "g2"], "", "yes")
+
+
+def test_a_bad_related_party_is_worse_than_a_ring_and_the_ring_stays_said() -> None:
+    assert network_of(strong(), ring_of_two(bad=True)) == ("BAD", ["g1", "g2"], "", "yes")
+
+
+@pytest.mark.parametrize(("hidden", "why"), [(2, "NOT_GRANTED"), (0, "NOT_ANSWERED")])
+def test_what_keeps_a_ring_unknown_is_said(hidden: int, why: str) -> None:
+    own = Seen(subject="A", hidden_given=hidden, hidden_received=hidden, is_whole=False)
+    assert network_of(strong(), judge("A", {"A": own})) == ("", [], why, "unknown")
 
 
 def test_little_information_is_not_graded() -> None:
