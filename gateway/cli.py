@@ -224,6 +224,28 @@ def doctor(
 
 
 @app.command(epilog=EXIT_CODES)
+def reconcile(
+    platform: Annotated[str, typer.Argument(help="平台 platform id")],
+    day: Annotated[str, typer.Argument(help="日期 YYYY-MM-DD, 北京时间 Beijing time, today or earlier")],
+    settings: SettingsFile,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="一个 JSON 对象 One JSON object.")] = False,
+) -> None:
+    """对账：平台账簿与日志逐条比对. Compares a platform's own book of a day with the ledger, line by line."""
+    from gateway import reconcile_cli
+
+    def on_page(page: int, pages: int) -> None:
+        if sys.stderr.isatty() or page == pages:
+            typer.echo(f"\r平台账簿 book: {page} / {pages} 页 pages ", nl=page == pages, err=True)
+
+    with _spoken_errors():
+        when = reconcile_cli.day_of(day)
+        work = reconcile_cli.reconcile_day(load_settings(settings), platform, when, on_page=on_page)
+        done = _run(work)
+    typer.echo(reconcile_cli.as_json(done) if as_json else reconcile_cli.as_text(done, platform, when))
+
+
+@app.command(epilog=EXIT_CODES)
 def tiles(
     settings: SettingsFile,
     out: Annotated[Path, typer.Argument(help="目录 Folder for checkpoint and tile/; files there are kept.")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -374,6 +374,19 @@ class Entries:
             "detail_sha256": detail_sha256,
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=number)
+
+    def reconciled(
+        self, platform_id: str, day: date, *, by: By, actor: str, unequal: int, detail_sha256: str, ts: datetime
+    ) -> Entry:
+        """RECONCILIATION: a day was compared with a platform's book; ``unequal`` lines do not agree."""
+        fields = {
+            "object": f"{platform_id}/{day.isoformat()}",
+            "requester": self._by(by),
+            "status": {"to": "DIFFERS" if unequal else "AGREES", "actor": actor},
+            "count": unequal,
+            "detail_sha256": detail_sha256,
+        }
+        return build_entry(EntryType.RECONCILIATION, origin=self.origin, ts=ts, fields=fields)
 
     def _by(self, by: By | None) -> Members | None:
         return None if by is None else self._requester(by.institution, by.operator)

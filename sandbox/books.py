@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
-from core.clock import rfc3339
+from core.clock import SHANGHAI, rfc3339
 
 LINES_KEPT: Final = 50_000
 """Lines of each list; older ones are dropped, so that a long load test does not fill the memory."""
@@ -111,6 +111,12 @@ class Book:
     def enquiries(self) -> list[Enquiry]:
         """All enquiry marks, oldest key first."""
         return [line for lines in self._enquiries.values() for line in lines]
+
+    def of_day(self, day: date) -> list[Enquiry]:
+        """Return the enquiry marks of a Beijing day in the order in which they were made."""
+        begin = datetime.combine(day, time.min, SHANGHAI)
+        end = begin + timedelta(days=1)
+        return sorted((line for line in self.enquiries if begin <= line.at < end), key=lambda line: line.at)
 
     @property
     def filings(self) -> list[Filing]:

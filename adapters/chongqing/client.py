@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from adapters.chongqing import codes, exchange, serials
+from adapters.chongqing.books import read_book
 from adapters.chongqing.codec import malformed
 from adapters.chongqing.codes import RefusedError
 from adapters.chongqing.disputes import send_dispute
@@ -22,7 +24,7 @@ from adapters.chongqing.shapes import KINDS, PUBLIC_KINDS
 from adapters.kit.answering import Outcome, answer_items, failed, refused, with_privacy
 from adapters.kit.caller import Limits
 from adapters.kit.failures import Failure, PlatformFailureError
-from adapters.kit.protocol import DisputeCase, DisputeStanding, PlatformInfo
+from adapters.kit.protocol import Book, DisputeCase, DisputeStanding, OnPage, PlatformInfo
 from adapters.kit.transport import TransportSettings
 from core.clock import Clock
 from core.permit import Permit
@@ -100,6 +102,14 @@ class ChongqingAdapter:
         Raises PlatformFailureError.
         """
         return await send_dispute(self._exchange, case, deadline=deadline)
+
+    def enquiry_key(self, institution: str, request_id: UUID) -> str:
+        """Return under which key the platform's book holds an enquiry."""
+        return serials.enquiry_number(institution=institution, request_id=str(request_id))
+
+    async def book(self, day: date, *, deadline: float, on_page: OnPage) -> Book:
+        """Return the platform's book of a day; see :class:`adapters.kit.protocol.ShowsBooks`."""
+        return await read_book(self._exchange, day, deadline=deadline, on_page=on_page)
 
     async def close(self) -> None:
         """Close connections."""

@@ -54,6 +54,7 @@ FETCH: Final = Transaction(
     accepted=frozenset({codes.OK, codes.NO_RECORD, codes.PARTIAL}),
     is_signed=True,
 )
+BOOK: Final = Transaction(code="XY9001", path="/yjzx/v3/dz/cx", lane=POLLS, is_signed=True)
 DISPUTE: Final = Transaction(code="XY2001", path="/yjzx/v3/yy/tj", lane=POLLS)
 ACKNOWLEDGE: Final = Transaction(code="XY1004", path="/yjzx/v3/bg/qr", lane=POLLS)
 

@@ -27,6 +27,11 @@ def dispute_serial(*, dispute_id: str) -> str:
     return _serial("Y", "XY2001", dispute_id)
 
 
+def book_serial(*, day: str, page: int) -> str:
+    """Return ``LSH`` of XY9001; ``day`` is ``DZRQ``."""
+    return _serial("D", "XY9001", day, str(page))
+
+
 def enquiry_number(*, institution: str, request_id: str) -> str:
     """Return ``CXBH``: all jobs of one request are one enquiry mark."""
     return _serial("E", "CXBH", institution, request_id)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Protocol, runtime_checkable
+from datetime import date, datetime
+from typing import Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
 from core.permit import Permit, Subject
@@ -97,4 +97,50 @@ class TakesDisputes(Protocol):
 
         Raises:
             PlatformFailureError: the platform did not take it, or its answer cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookLine:
+    """One enquiry as a platform wrote it down.
+
+    ``key`` is what :meth:`ShowsBooks.enquiry_key` makes of the gateway's own enquiry; ``number`` is the platform's, for
+    people. ``purpose`` is the platform's code. ``kinds`` holds, for each kind given, the items that it may bring: none
+    for a kind that is not known here. ``evidence`` is the hex leaf hash of the intent that came with it, or empty.
+    """
+
+    key: str
+    number: str
+    institution: str
+    subject: Subject
+    purpose: str
+    kinds: tuple[frozenset[str], ...]
+    at: datetime
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """A platform's enquiries of one day; ``digest`` is SHA-256 over the SHA-256 of each page as received."""
+
+    lines: tuple[BookLine, ...]
+    digest: bytes
+
+
+OnPage: TypeAlias = Callable[[int, int], None]
+"""Hears of every page read: its number and how many there are so far."""
+
+
+@runtime_checkable
+class ShowsBooks(Protocol):
+    """An adapter whose platform shows the enquiries that it wrote down."""
+
+    def enquiry_key(self, institution: str, request_id: UUID) -> str:
+        """Return under which key the platform's book holds an enquiry."""
+
+    async def book(self, day: date, *, deadline: float, on_page: OnPage) -> Book:
+        """Return the enquiries of a Beijing day by the platform's clock, in the order of receipt.
+
+        Raises:
+            PlatformFailureError: the platform did not show it, or a page cannot be read.
         """

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 import msgspec
 
 from adapters.kit.answering import Outcome, answer_items, failed, refused, with_privacy
 from adapters.kit.caller import Limits
 from adapters.kit.failures import Failure, PlatformFailureError
-from adapters.kit.protocol import DisputeCase, DisputeStanding, PlatformInfo
+from adapters.kit.protocol import Book, DisputeCase, DisputeStanding, OnPage, PlatformInfo
 from adapters.kit.transport import TransportSettings
 from adapters.sichuan.answers import Answered, Collected, outcomes_of
 from adapters.sichuan.authorisations import Authorisations
+from adapters.sichuan.books import book_key, read_book
 from adapters.sichuan.disputes import send_dispute
 from adapters.sichuan.exchange import Exchange, Query, SichuanAccess
 from adapters.sichuan.modules import MAX_ROWS, MONTHLY, NAME, PAGE_ROWS, Module, modules_of
@@ -76,6 +79,14 @@ class SichuanAdapter:
     async def dispute(self, case: DisputeCase, reference: str, *, deadline: float) -> DisputeStanding:
         """Hand a dispute over, or ask where it stands; see :class:`adapters.kit.protocol.TakesDisputes`."""
         return await send_dispute(self._exchange, case, reference, deadline=deadline)
+
+    def enquiry_key(self, institution: str, request_id: UUID) -> str:
+        """Return under which key the platform's book holds an enquiry."""
+        return book_key(institution, str(request_id))
+
+    async def book(self, day: date, *, deadline: float, on_page: OnPage) -> Book:
+        """Return the platform's book of a day; see :class:`adapters.kit.protocol.ShowsBooks`."""
+        return await read_book(self._exchange, day, deadline=deadline, on_page=on_page)
 
     async def close(self) -> None:
         """Close connections."""

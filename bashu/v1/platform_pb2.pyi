@@ -325,7 +325,7 @@ Global___ReconcileDayRequest: _TypeAlias = ReconcileDayRequest  # noqa: Y015
 
 @_typing.final
 class ReconcileDayResponse(_message.Message):
-    """The comparison."""
+    """The comparison. The lists hold the first 1,000 lines each, the counts say how many there are."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -334,21 +334,36 @@ class ReconcileDayResponse(_message.Message):
     ONLY_THERE_FIELD_NUMBER: _builtins.int
     DIFFERENT_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    ONLY_HERE_COUNT_FIELD_NUMBER: _builtins.int
+    ONLY_THERE_COUNT_FIELD_NUMBER: _builtins.int
+    DIFFERENT_COUNT_FIELD_NUMBER: _builtins.int
+    BOOK_DIGEST_FIELD_NUMBER: _builtins.int
+    ENTRY_ID_FIELD_NUMBER: _builtins.int
     both: _builtins.int
-    """Lines in both books."""
+    """Lines in both books that agree."""
     signature: _builtins.bytes
-    """Signed by the gateway."""
+    """A signed note of the ledger's key over day, counts and digests."""
+    only_here_count: _builtins.int
+    """How many only_here."""
+    only_there_count: _builtins.int
+    """How many only_there."""
+    different_count: _builtins.int
+    """How many different."""
+    book_digest: _builtins.bytes
+    """SHA-256 over the SHA-256 of each page of the platform's book as received."""
+    entry_id: _builtins.str
+    """The RECONCILIATION entry of the ledger."""
     @_builtins.property
     def only_here(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Requests only in the ledger."""
+        """Only in the ledger, though the platform answered: institution/request id."""
 
     @_builtins.property
     def only_there(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Enquiries only in the platform's book."""
+        """Only in the platform's book: its own number of the enquiry."""
 
     @_builtins.property
     def different(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Lines that differ."""
+        """In both, and they differ: institution/request id, a space, in what, joined by commas."""
 
     def __init__(
         self,
@@ -358,10 +373,15 @@ class ReconcileDayResponse(_message.Message):
         only_there: _abc.Iterable[_builtins.str] | None = ...,
         different: _abc.Iterable[_builtins.str] | None = ...,
         signature: _builtins.bytes = ...,
+        only_here_count: _builtins.int = ...,
+        only_there_count: _builtins.int = ...,
+        different_count: _builtins.int = ...,
+        book_digest: _builtins.bytes = ...,
+        entry_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "different", b"different", "only_here", b"only_here", "only_there", b"only_there", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book_digest", b"book_digest", "both", b"both", "different", b"different", "different_count", b"different_count", "entry_id", b"entry_id", "only_here", b"only_here", "only_here_count", b"only_here_count", "only_there", b"only_there", "only_there_count", b"only_there_count", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from core.ids import uuid7
 from database import Row, Statements
 from gateway.identity import rows
 from gateway.identity.model import Platform, PlatformAccess, PlatformState
@@ -50,6 +52,11 @@ _DISCLOSURES: Final = """
 SELECT platform_id, day, data_item, kind, count, last_seen FROM disclosure_finding
 WHERE platform_id = $1 AND (day, data_item, kind) < ($2::date, $3::text, $4::text)
 ORDER BY day DESC, data_item DESC, kind DESC LIMIT $5"""
+
+_ENTRIES_BETWEEN: Final = """
+SELECT entry_id, body, leaf_hash FROM ledger_entry
+WHERE entry_id > $1 AND entry_id < $2 ORDER BY entry_id LIMIT $3"""
+_ENTRIES_AT_ONCE: Final = 2_000
 
 
 DisclosureKey = tuple[str, str, str]
@@ -166,3 +173,17 @@ async def disclosure_page(
         )
         for row in await db.fetch(_DISCLOSURES, platform_id, *before, limit)
     ]
+
+
+async def entries_between(db: Statements, begin: datetime, end: datetime) -> list[tuple[bytes, bytes]]:
+    """Return body and leaf hash of the entries whose ids were made in a span: UUIDv7 begin with their time."""
+    after, before = _first_id(begin), _first_id(end)
+    found: list[tuple[bytes, bytes]] = []
+    while rows := await db.fetch(_ENTRIES_BETWEEN, after, before, _ENTRIES_AT_ONCE):
+        found += [(row["body"], row["leaf_hash"]) for row in rows]
+        after = rows[-1]["entry_id"]
+    return found
+
+
+def _first_id(moment: datetime) -> uuid.UUID:
+    return uuid.UUID(int=uuid7(int(moment.timestamp() * 1000)).int >> 80 << 80)

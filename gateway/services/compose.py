@@ -33,6 +33,7 @@ from gateway.metrics import CallMetrics
 from gateway.officers import Holds
 from gateway.operations import Operations
 from gateway.pipeline import Engine
+from gateway.platform.reconciliation import Reconciliation
 from gateway.platform.service import PlatformControls
 from gateway.pools import Pools
 from gateway.pseudonyms import Pseudonyms
@@ -171,9 +172,12 @@ def compose_server(
             clock=clock,
         ),
         standard=StandardServicer(standard=standard, adapters=adapters, registry=registry, health=engine.health),
-        platform=PlatformServicer(  # type: ignore[abstract]
+        platform=PlatformServicer(
             controls=PlatformControls(pools.plain, administration=administration),
             disclosures=engine.disclosures,
+            reconciliation=Reconciliation(
+                pools.plain, adapters=adapters, entries=entries, pseudonyms=pseudonyms, signer=signer, clock=clock
+            ),
             registry=registry,
             standard=standard,
         ),

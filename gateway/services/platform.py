@@ -9,11 +9,20 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from bashu.v1 import platform_pb2, platform_pb2_grpc
 from core.errors import BashuError, Reason
 from core.ids import is_external_reference
+from gateway.entries import By
 from gateway.identity.admin import Actor
-from gateway.identity.model import Caller, ExportPolicy, PlatformAccess, PlatformState, current_caller
+from gateway.identity.model import (
+    Caller,
+    ExportPolicy,
+    PlatformAccess,
+    PlatformState,
+    current_caller,
+    current_deadline,
+)
 from gateway.identity.registry import Registry
 from gateway.interceptors import Context
 from gateway.platform.disclosures import Disclosures
+from gateway.platform.reconciliation import LISTED, Reconciliation
 from gateway.platform.service import PlatformControls
 from gateway.services.paging import page_size
 from gateway.validation import validate
@@ -24,8 +33,15 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
     """Admits lenders, stops them or everything, and lists who is admitted to what."""
 
     def __init__(
-        self, *, controls: PlatformControls, disclosures: Disclosures, registry: Registry, standard: Standard
+        self,
+        *,
+        controls: PlatformControls,
+        disclosures: Disclosures,
+        reconciliation: Reconciliation,
+        registry: Registry,
+        standard: Standard,
     ) -> None:
+        self._reconciliation = reconciliation
         self._controls = controls
         self._disclosures = disclosures
         self._registry = registry
@@ -71,6 +87,30 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
         if len(found) > size:
             response.page.next_page_token = found[size - 1].institution
         return response
+
+    async def ReconcileDay(  # noqa: N802
+        self, request: platform_pb2.ReconcileDayRequest, _context: Context
+    ) -> platform_pb2.ReconcileDayResponse:
+        """Compare the platform's own book of a day with the ledger, line by line."""
+        validate(request)
+        actor = _operator_of(request.platform_id)
+        day = _day(request.date, field="date")
+        assert day is not None
+        by = By(participant=actor.participant_id, institution=actor.institution, operator=actor.operator)
+        done = await self._reconciliation.of_day(request.platform_id, day, by=by, deadline=current_deadline())
+        found = done.compared
+        return platform_pb2.ReconcileDayResponse(
+            both=found.both,
+            only_here=found.only_here[:LISTED],
+            only_there=found.only_there[:LISTED],
+            different=found.different[:LISTED],
+            only_here_count=len(found.only_here),
+            only_there_count=len(found.only_there),
+            different_count=len(found.different),
+            book_digest=done.book_digest,
+            signature=done.signature,
+            entry_id=str(done.entry_id),
+        )
 
     async def ListDisclosureFindings(  # noqa: N802
         self, request: platform_pb2.ListDisclosureFindingsRequest, _context: Context
@@ -150,13 +190,13 @@ def _stamp(moment: datetime) -> Timestamp:
     return stamp
 
 
-def _day(text: str) -> date | None:
+def _day(text: str, *, field: str = "valid_to") -> date | None:
     if not text:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise BashuError(Reason.MALFORMED, "a day of the calendar, YYYY-MM-DD", field="valid_to") from error
+        raise BashuError(Reason.MALFORMED, "a day of the calendar, YYYY-MM-DD", field=field) from error
 
 
 def _message(access: PlatformAccess) -> platform_pb2.PlatformAccess:

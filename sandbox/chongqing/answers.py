@@ -15,7 +15,7 @@ class Answer:
     words: str
     inner: str | None = None
     is_signed: bool = False
-    """Carries ``QM`` (XY1003)."""
+    """Carries ``QM`` (XY1003, XY9001)."""
 
 
 def bare(fhm: Fhm) -> Answer:

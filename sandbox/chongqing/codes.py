@@ -114,6 +114,7 @@ class Transaction(StrEnum):
     FETCH = "XY1003"
     ACKNOWLEDGE = "XY1004"
     DISPUTE = "XY2001"
+    RECONCILE = "XY9001"
 
 
 PATHS: Final = {
@@ -123,4 +124,5 @@ PATHS: Final = {
     "/yjzx/v3/bg/qj": Transaction.FETCH,
     "/yjzx/v3/bg/qr": Transaction.ACKNOWLEDGE,
     "/yjzx/v3/yy/tj": Transaction.DISPUTE,
+    "/yjzx/v3/dz/cx": Transaction.RECONCILE,
 }

@@ -88,6 +88,12 @@ def dispute(body: Element) -> Dispute | None:
     )
 
 
+def book_page(body: Element, *, today: date) -> tuple[date, int] | None:
+    """Read the body of XY9001, a day up to ``today`` (the platform's) and a page; None for ``1001``."""
+    day, page = _day(body.value("DZRQ")), body.value("DQYS")
+    return None if day is None or day > today or not _PAGE.fullmatch(page) else (day, int(page))
+
+
 def serial(head: Element) -> str:
     """Return ``LSH``, or nothing where it is missing or of the wrong form."""
     value = head.value("LSH")

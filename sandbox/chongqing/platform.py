@@ -15,6 +15,7 @@ from sandbox.chongqing.disputing import dispute
 from sandbox.chongqing.filing import file_authorisation
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.reader import Request, UnreadableError, read_request
+from sandbox.chongqing.reconciling import reconcile
 from sandbox.chongqing.signing import QM_ALGORITHM, result_signature
 from sandbox.chongqing.state import Asked, State
 from sandbox.chongqing.submitting import submit
@@ -45,6 +46,7 @@ _TRANSACTIONS: Final[dict[Transaction, Callable[[State, Asked], Answer]]] = {
     Transaction.FETCH: fetch,
     Transaction.ACKNOWLEDGE: acknowledge,
     Transaction.DISPUTE: dispute,
+    Transaction.RECONCILE: reconcile,
 }
 
 

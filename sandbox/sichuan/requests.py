@@ -27,6 +27,7 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _INSTITUTION: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _CODE: Final = re.compile(r"[0-9A-Z]{18}")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER: Final = re.compile(r"[0-9]{1,6}")
 _NAME_MOST: Final = 200
 _ARTEFACT_MOST: Final = 32_768
@@ -124,6 +125,19 @@ def subject_key(query: Mapping[str, str], key: SubjectKey) -> str:
             raise invalid(key.value)
         return value
     return _matching(_CODE, value, key.value)
+
+
+def book_page(day: str, query: Mapping[str, str], today: date) -> tuple[date, int]:
+    """Return the day, ``today`` (the platform's) or earlier, and the page of a book."""
+    if _DAY.fullmatch(day) is None:
+        raise invalid("day")
+    try:
+        wanted = date.fromisoformat(day)
+    except ValueError as error:
+        raise invalid("day") from error
+    if wanted > today:
+        raise invalid("day")
+    return wanted, _counted(query, "pageNumber", 1)
 
 
 def window(query: Mapping[str, str], module: Module) -> Window:

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox.books import Books
+from sandbox.books import Book, Books
 from sandbox.clock import Clocks
 from sandbox.credentials import EnvelopeKey, SichuanCredentials
 from sandbox.facts import PlatformId
@@ -23,6 +23,7 @@ from sandbox.sichuan.callbacks import Callbacks
 from sandbox.sichuan.disputes import DisputeBody, Disputes
 from sandbox.sichuan.modules import MODULES, Payload, SubjectKey
 from sandbox.sichuan.queries import ModuleQuestion, Queries
+from sandbox.sichuan.reconciliation import book_page
 from sandbox.sichuan.refusals import Refusal, unknown_module
 from sandbox.sichuan.tokens import Login, Tokens
 from sandbox.world import World
@@ -50,6 +51,7 @@ def build_app(
     callbacks = Callbacks(url=callback_url, secret=credentials.callback_secret, clock=clocks.sichuan)
     authorisations = Authorisations(clock=clocks.sichuan, book=books.sichuan, on_change=callbacks.tell)
     server = _Server(
+        book=books.sichuan,
         tokens=Tokens(credentials, clocks.sichuan),
         authorisations=authorisations,
         disputes=Disputes(world=world, book=books.sichuan, clocks=clocks),
@@ -72,6 +74,7 @@ def build_app(
             web.get("/v2/authorizations/{id}", server.read_authorisation),
             web.post("/v2/disputes", server.open_dispute),
             web.get("/v2/disputes/{id}", server.read_dispute),
+            web.get("/v2/reconciliation/{day}", server.reconciliation),
             web.get("/v2/identity", server.identity),
             web.get("/v2/enterprises/{group}/modules/{module}", server.module),
             web.post("/v2/reports", server.report),
@@ -84,6 +87,7 @@ class _Server:
     def __init__(
         self,
         *,
+        book: Book,
         tokens: Tokens,
         authorisations: Authorisations,
         disputes: Disputes,
@@ -92,6 +96,7 @@ class _Server:
         clocks: Clocks,
         envelope_key: EnvelopeKey,
     ) -> None:
+        self._book = book
         self._tokens = tokens
         self._authorisations = authorisations
         self._disputes = disputes
@@ -145,6 +150,15 @@ class _Server:
         """``GET /v2/disputes/{id}``."""
         self._check_token(request)
         return _json(HTTPStatus.OK, self._disputes.get(request.match_info["id"]))
+
+    async def reconciliation(self, request: web.Request) -> web.Response:
+        """``GET /v2/reconciliation/{day}``."""
+        self._check_token(request)
+        requests.request_id(request)
+        day, page = requests.book_page(request.match_info["day"], request.query, self._clocks.sichuan.today())
+        fault = self._faults.take(PlatformId.SICHUAN, None, "reconciliation")
+        await faulty.before(request, fault, "reconciliation")
+        return self._enveloped(request, book_page(self._book, day, page), fault, {})
 
     async def identity(self, request: web.Request) -> web.Response:
         """``GET /v2/identity``."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +19,7 @@ from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.v1 import platform_pb2, standard_pb2
 from bashu.v1.report_pb2 import COMPLETENESS_EMPTY
+from core.clock import SHANGHAI
 from loadtest.observation import books, ledger_reader, until
 from loadtest.questions import question
 from loadtest.stack import Stack
@@ -192,6 +199,26 @@ async def test_every_decision_is_an_entry(persons: tuple[Operator, Operator], st
         await first.state("STOPPED", LENDER)
         await first.admit(lender=LENDER, export_policy=platform_pb2.EXPORT_POLICY_VERIFY_ONLY)
         assert await db.fetchval(counted) == before + 3
+
+
+async def test_a_day_of_real_enquiries_agrees_with_the_platform_s_own_book(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], stack: Stack
+) -> None:
+    await bank.query_credit(question(SUBJECT, await consented()))
+    (*_, line) = (await books(stack))["chongqing"]["enquiries"]
+    day = datetime.fromisoformat(line["at"]).astimezone(SHANGHAI).date().isoformat()
+    request = platform_pb2.ReconcileDayRequest(platform_id="chongqing", date=day)
+    answer = await persons[0]._client.call(lambda rpcs: rpcs.platform.ReconcileDay, request)
+    assert answer.both > 0
+    assert (answer.only_here_count, answer.only_there_count, answer.different_count) == (0, 0, 0)
+    assert f"/reconciliation\nchongqing\n{day}\n{answer.both} 0 0 0\n".encode() in answer.signature
+    for command in (
+        ["bashu", "platform", "reconcile", "chongqing", day, "--dev", str(stack.state), "--as", "platform-cq"],
+        ["bashu-gateway", "reconcile", "chongqing", day, "--settings", str(stack.state / "gateway.toml")],
+    ):
+        program = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+        done = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=True, timeout=60)
+        assert re.search(rf"一致 agree[ │]+{answer.both}\b", done.stdout)
 
 
 async def test_another_platform_is_as_if_it_were_not_there(persons: tuple[Operator, Operator]) -> None:

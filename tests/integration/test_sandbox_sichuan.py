@@ -291,8 +291,15 @@ async def test_pages_are_clamped_to_twenty_and_months_to_what_is_held(sichuan):
 
 async def test_unknown_and_reserved_modules_are_not_served(sichuan):
     assert (await sichuan.module("ent-operate/housing-fund"))[:2] == (404, "unknown module: ent-operate/housing-fund")
-    async with sichuan.http.get(f"{sichuan.url}/v2/reconciliation/2026-11-22", headers=sichuan.headers()) as answer:
-        assert (answer.status, answer.content_type) == (404, "text/plain")
+
+
+async def test_a_book_of_a_day_to_come_or_of_no_day_is_an_invalid_parameter(sichuan):
+    for day in ("2999-01-01", "2026-02-30", "yesterday"):
+        url = f"{sichuan.url}/v2/reconciliation/{day}"
+        async with sichuan.http.get(url, headers=sichuan.headers()) as answer:
+            assert (answer.status, await answer.text()) == (400, "invalid parameter: day")
+    async with sichuan.http.get(f"{sichuan.url}/v2/reconciliation/2026-01-01") as answer:
+        assert answer.status == 401
 
 
 async def test_an_unknown_subject_has_no_data_and_makes_no_mark(sichuan):

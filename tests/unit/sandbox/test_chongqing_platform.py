@@ -237,10 +237,24 @@ def test_the_clock_is_compared_with_the_platform_s_90_seconds_ahead(bench: Bench
     assert code(bench.answer(call)) == expected
 
 
-@pytest.mark.parametrize("jydm", ["XY1100", "XY2001", "XY9001"])
+@pytest.mark.parametrize("jydm", ["XY1100", "XY2001"])
 def test_what_is_not_served_answers_1001_and_repeats_the_serial(bench: Bench, jydm: str) -> None:
     answer = bench.ask(jydm, "B1", "<PCH>1</PCH>")
     assert (code(answer), value(answer, "LSH")) == ("1001", "B1")
+
+
+def test_a_day_s_book_has_its_marks_in_order_and_nothing_of_other_days(bench: Bench) -> None:
+    for number in range(1, 52):
+        bench.submit(f"Q{number}", CXBH=f"E{number}")
+    first = bench.ask("XY9001", "D1", "<DZRQ>20261123</DZRQ><DQYS>1</DQYS>")
+    assert (code(first), value(first, "ZYS"), first.count("<DZ>")) == ("0000", "2", 50)
+    assert "<QM>" in first
+    second = bench.ask("XY9001", "D2", "<DZRQ>20261123</DZRQ><DQYS>2</DQYS>")
+    assert (value(second, "CXBH"), value(second, "YT"), second.count("<DZ>")) == ("E51", "ab" * 32, 1)
+    empty = bench.ask("XY9001", "D3", "<DZRQ>20261122</DZRQ><DQYS>1</DQYS>")
+    assert (code(empty), value(empty, "ZYS"), "<DZ>" in empty) == ("0000", "1", False)
+    for day, page in (("20261124", "1"), ("20261123", "3"), ("20261123", "0"), ("2026-11-23", "1"), ("", "1")):
+        assert code(bench.ask("XY9001", "D4", f"<DZRQ>{day}</DZRQ><DQYS>{page}</DQYS>")) == "1001"
 
 
 def test_a_transaction_that_does_not_fit_its_path_or_its_caller_is_1001(bench: Bench) -> None:
