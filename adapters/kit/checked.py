@@ -117,7 +117,7 @@ def _checked(permit: Permit, answer: ItemAnswer) -> tuple[ItemAnswer, list[Findi
     findings = _told(answer)
     if len(answer.records) > MAX_RECORDS or sum(record.ByteSize() for record in answer.records) > MAX_ANSWER_BYTES:
         return _malformed(answer, FindingKind.OVERSIZED), [*findings, _finding(FindingKind.OVERSIZED, answer)]
-    strangers = sum(not _is_about(record, permit.subject.identifier) for record in answer.records)
+    strangers = sum(not is_about(record, permit.subject.identifier) for record in answer.records)
     if strangers:
         wrong = _finding(FindingKind.WRONG_SUBJECT, answer, strangers)
         return _malformed(answer, FindingKind.WRONG_SUBJECT), [*findings, wrong]
@@ -167,7 +167,8 @@ def _missing(permit: Permit, kept: Mapping[tuple[str, str], ItemAnswer]) -> list
     ]
 
 
-def _is_about(record: CreditRecord, identifier: str) -> bool:
+def is_about(record: CreditRecord, identifier: str) -> bool:
+    """Tell whether a record is about the enterprise with this code, or about its branch and marked so."""
     body = body_of(record)
     for field in SUBJECT_FIELDS:
         # A branch's penalty names the branch as its party; it is the subject's by the mark alone.

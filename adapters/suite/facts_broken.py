@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from adapters.kit.checked import is_about
 from adapters.kit.protocol import Adapter
 from adapters.suite import between as put
 from adapters.suite.bench import Bench, Firm, NotApplicable, build, must, must_be, statuses
@@ -298,9 +299,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 def _about(subject: Firm, answers: dict[str, ItemAnswer]) -> None:
     for answer in answers.values():
         for record in answer.records:
-            body = getattr(record, answer.item)
-            whose = getattr(body, "uscc", "") or getattr(body, "party_uscc", "")
-            must(whose in {"", subject.code}, f"{answer.item} holds another subject's record")
+            must(is_about(record, subject.code), f"{answer.item} holds another subject's record")
 
 
 def _records(answer: ItemAnswer) -> list[bytes]:

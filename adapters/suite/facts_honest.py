@@ -10,6 +10,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from adapters.kit.answering import COUNTERPARTY_FIELDS
+from adapters.kit.checked import is_about
 from adapters.suite.bench import Bench, FactFailed, NotApplicable, must, must_be, status_of_answer, statuses
 from core.permit import Subject, SubjectKind
 from standards.answer import ItemAnswer, Mark, body_of
@@ -72,11 +73,7 @@ async def honest_platform_answers_all(bench: Bench) -> None:
 async def records_are_about_the_subject(bench: Bench) -> None:
     """8 记录均属本主体。Every record is about the subject; a branch's paper names the branch and is marked so."""
     for record in (record for answer in _answered(bench) for record in answer.records):
-        body = body_of(record)
-        for name in _SUBJECT_FIELDS:
-            is_branch = name == "party_uscc" and Mark.BRANCH.value in record.marks
-            if name in body.DESCRIPTOR.fields_by_name and getattr(body, name) and not is_branch:
-                must(getattr(body, name) == bench.plan.subject.code, f"{body.DESCRIPTOR.name}.{name} is another's")
+        must(is_about(record, bench.plan.subject.code), f"{record.WhichOneof('body')}: a record is another's")
 
 
 async def provenance_is_whole(bench: Bench) -> None:
