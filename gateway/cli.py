@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -32,8 +31,6 @@ EXIT_CODES: Final = (
     "退出码 exit codes: 0 成功 done · 1 未能执行 refused, or could not go on · 2 用法或设置有误 usage or settings · "
     "3 数据库不可用 the database is unavailable"
 )
-FSCK_EXITS: Final = (0, 4, 5)
-"""Exit codes of nothing, a warning, an error: none of them the code of bad settings or of no database."""
 FSCK_EXIT_CODES: Final = (
     "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 4 有警告 a WARNING · 5 有错误 an ERROR · "
     "1 未能执行 could not go on · 2 用法或设置有误 usage or settings · 3 数据库不可用 the database is unavailable"
@@ -185,14 +182,61 @@ def report(
 
 @app.command(epilog=FSCK_EXIT_CODES)
 def fsck(
-    settings: SettingsFile,
+    settings: Annotated[
+        Path | None, typer.Option(envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
+    ] = None,
     *,
+    archive: Annotated[
+        Path | None, typer.Option(help="归档目录 An archive: alone, or together with the database.", exists=True)
+    ] = None,
+    vkey: Annotated[str, typer.Option(help="日志公钥 The log's public key or its file, without settings.")] = "",
     from_index: Annotated[int, typer.Option(min=0, help="续查起点 Go on here: the last index that was shown.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """检查日志：树、检查点、不变式、计数、孤立意图. Checks tree, checkpoints, invariants, tallies, orphan intents."""
-    with _spoken_errors():
-        raise typer.Exit(_run(_fsck(load_settings(settings), from_index=from_index, as_json=as_json)))
+    from gateway.fsck_cli import run_fsck
+    from ledger.archive.files import ArchiveError
+    from ledger.note import NoteError
+
+    with _spoken_errors(ArchiveError, NoteError, OSError):
+        loaded = None if settings is None else load_settings(settings)
+        work = run_fsck(
+            loaded, archive=archive, vkey=vkey, from_index=from_index, as_json=as_json, progress=_show_progress()
+        )
+        raise typer.Exit(_run(work))
+
+
+@app.command(epilog=EXIT_CODES)
+def archive(
+    out: Annotated[Path, typer.Argument(help="目录 Folder; files there are kept, so a run broken off goes on.")],
+    settings: SettingsFile,
+    *,
+    before: Annotated[
+        str,
+        typer.Option(help="此日以前 Older than this day, Beijing time; else [retention] years.", metavar="YYYY-MM-DD"),
+    ] = "",
+    to_index: Annotated[
+        int | None, typer.Option(min=1, help="到此序号 Up to this index, a multiple of 65,536.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="一个 JSON 对象 One JSON object.")] = False,
+) -> None:
+    """归档：把较早的条目复制成文件. Copies old leaves with their tiles to files; nothing leaves the database."""
+    from gateway.archive_cli import Wish, run_archive
+    from ledger.archive.files import ArchiveError
+
+    with _spoken_errors(ArchiveError, OSError):
+        try:
+            day = datetime.strptime(before, "%Y-%m-%d").replace(tzinfo=SHANGHAI) if before else None
+        except ValueError:
+            raise SettingsError("--before: no such day") from None
+        work = run_archive(load_settings(settings), out, Wish(to_index=to_index, before=day), progress=_show_progress())
+        done = _run(work)
+    if as_json:
+        typer.echo(msgspec.json.encode({"size": done.size, "root": done.root, "stopped": done.stopped}).decode())
+        return
+    typer.echo(f"归档 archived: {done.size} 条 leaves{f'，根 root {done.root}' if done.root else ''}")
+    if done.stopped:
+        typer.echo(f"止于 stopped: {done.stopped}")
 
 
 @app.command(epilog=DOCTOR_EXIT_CODES)
@@ -299,36 +343,6 @@ async def _rewrap(settings: Settings) -> int:
         return await open_vault(settings, keys).rewrap()
     finally:
         await keys.close()
-
-
-async def _fsck(settings: Settings, *, from_index: int, as_json: bool) -> int:
-    from database import open_database
-    from ledger.fsck import fsck as run_fsck
-    from ledger.highwater import HighWater
-    from ledger.invariants import exit_code
-    from ledger.note import parse_vkey
-    from ledger.signer import load_signer
-
-    if settings.database.reader_dsn_file is None:
-        raise SettingsError("database.reader_dsn_file is missing")
-    dsn = read_secret(settings.database.reader_dsn_file, setting="database.reader_dsn_file").decode()
-    key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
-    db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
-    findings = []
-    levels = {"INFO": "提示", "WARNING": "警告", "ERROR": "错误"}
-    mark = HighWater(path=settings.ledger.highwater).read()
-    try:
-        async for finding in run_fsck(db, key=key, mark=mark, progress=_show_progress(), from_index=from_index):
-            findings.append(finding)
-            line = msgspec.json.encode(finding).decode() if as_json else f"{levels[finding.severity]} {finding.line()}"
-            typer.echo(line)
-    finally:
-        await db.close()
-    code = FSCK_EXITS[exit_code(findings)]
-    typer.echo(
-        json.dumps({"findings": len(findings), "exit_code": code}) if as_json else f"{len(findings)} 项发现 findings"
-    )
-    return code
 
 
 def _show_progress() -> Callable[[int, int], None] | None:

@@ -21,6 +21,7 @@ from gateway.identity.model import Caller
 from gateway.pseudonyms import Pseudonyms
 from gateway.reviews import REVIEWERS, Reviews, by_caller
 from ledger import store
+from ledger.archive.store import require_here
 from ledger.export import export_lines
 from ledger.model import EntryType
 
@@ -74,7 +75,8 @@ class LedgerReads:
         """Return up to ``size`` entries from ``from_index`` on; a reviewer's view is durable first.
 
         Raises:
-            BashuError: ROLE_NOT_ALLOWED where the caller may read only its own and asks for the whole log.
+            BashuError: ROLE_NOT_ALLOWED where the caller may read only its own and asks for the whole log;
+                NOT_FOUND_OR_NOT_YOURS where the page begins with entries that are in an archive alone.
         """
         own = _own(caller, wanted)
         if is_whole and own is not None:
@@ -87,6 +89,8 @@ class LedgerReads:
             to_index=head.size,
             limit=size,
         )
+        if indexes:
+            await require_here(self._db, indexes[0])
         entries = await store.entries_at(self._db, indexes)
         await self._reviews.record(
             caller,

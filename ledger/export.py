@@ -10,6 +10,7 @@ import msgspec
 
 from database import Statements
 from ledger import store
+from ledger.archive.store import require_here
 from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
 from ledger.merkle import TileHashes, inclusion_holds, inclusion_nodes, tiles_of
 from ledger.model import leaf_hash
@@ -40,6 +41,9 @@ async def export_lines(
 
     Every proof leads to ``checkpoint`` (None: the newest). An export broken off is resumed with the index after the
     last line and the same checkpoint, and is then the same to the byte. Without any checkpoint nothing is yielded.
+
+    Raises:
+        BashuError: NOT_FOUND_OR_NOT_YOURS where an entry wanted is in an archive alone.
     """
     checkpoint = checkpoint or await store.latest_checkpoint(db)
     if checkpoint is None:
@@ -57,9 +61,12 @@ async def _next_entries(
 ) -> tuple[list[store.StoredEntry], int]:
     """Return the next entries wanted, and where to go on."""
     if wanted is None:
+        await require_here(db, begin)
         end = min(begin + CHUNK, size)
         return await store.entries_between(db, begin, end), end
     indexes = await store.find_indexes(db, wanted, from_index=begin, to_index=size, limit=CHUNK)
+    if indexes:
+        await require_here(db, indexes[0])
     return await store.entries_at(db, indexes), indexes[-1] + 1 if len(indexes) == CHUNK else size
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from core.canonical import canonical_json
-from database import Row, Statements
+from database import Statements
 from ledger import store
+from ledger.archive.files import ArchiveFolder, row_of
+from ledger.archive.store import pruned_to
 from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, Frontier, TileId, batch_tree
 from ledger.model import leaf_hash
 from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint
 from ledger.projection import search_row
+
+Rows: TypeAlias = dict[int, Mapping[str, Any]]
+"""Leaf rows by index, with whatever entry and projection each has."""
 
 CHUNK: Final = 4 * TILE_WIDTH
 _SHOWN: Final = 1000
@@ -33,17 +39,23 @@ async def fsck(
     now: datetime | None = None,
     progress: Callable[[int, int], None] | None = None,
     from_index: int = 0,
+    archive: ArchiveFolder | None = None,
 ) -> AsyncIterator[Finding]:
     """Yield every finding about the log of ``key``; ``mark`` is the high-water mark, where one is at hand.
 
     ``now`` decides which open intents are overdue (None: the time of the last entry). It may run beside a live
     sealer: it looks at the tree as it was when it began. ``progress`` hears how many leaves of how many are checked.
     A run broken off goes on ``from_index`` (rounded down to 1,024): the leaves before are taken as their tiles have
-    them, and what rests on their content is not judged.
+    them, and what rests on their content is not judged. Entries that were taken out into an archive are read from
+    ``archive``, and every entry that it holds is compared; without one, the run begins after those that are out.
     """
     newest = await store.latest_checkpoint(db)
     head = await store.head(db)
-    start = min(from_index, head.size) // CHUNK * CHUNK
+    pruned = await pruned_to(db)
+    begins = from_index if archive is not None else max(from_index, pruned)
+    start = min(begins, head.size) // CHUNK * CHUNK
+    for finding in _left_out(pruned if archive is None else 0):
+        yield finding
     check = _Fsck(key, mark, start=start)
     if start:
         check.skip(await _tile_roots(db, start))
@@ -53,11 +65,10 @@ async def fsck(
     for begin in range(start, head.size, CHUNK):
         end = min(begin + CHUNK, head.size)
         tiles = await store.tiles(db, {(0, index) for index in range(begin // TILE_WIDTH, -(-end // TILE_WIDTH))})
-        rows = {row["leaf_index"]: row for row in await store.leaves_between(db, begin, end)}
+        rows, compared = await _rows(db, archive, begin, end)
         notes = await store.checkpoints_between(db, begin + 1, end)
-        for finding in check.leaves(range(begin, end), rows, tiles, signed={note.size for note in notes}):
-            yield finding
-        for finding in check.notes(notes):
+        leaves = check.leaves(range(begin, end), rows, tiles, signed={note.size for note in notes})
+        for finding in itertools.chain(compared, leaves, check.notes(notes)):
             yield finding
         if progress is not None:
             progress(end, head.size)
@@ -65,6 +76,30 @@ async def fsck(
         yield finding
     for finding in (*check.heads(head, newest), *await _queue(db), *check.invariants.finish(now=now)):
         yield finding
+
+
+async def _rows(db: Statements, archive: ArchiveFolder | None, begin: int, end: int) -> tuple[Rows, list[Finding]]:
+    """Return leaf rows; what the database has no entry of comes from the archive, the rest is compared with it."""
+    rows: Rows = {row["leaf_index"]: dict(row.items()) for row in await store.leaves_between(db, begin, end)}
+    differing = []
+    for index, body in (archive.bodies(begin, end) if archive is not None else {}).items():
+        row = rows.get(index)
+        if row is None:
+            continue
+        if row["body"] is None:
+            rows[index] = {**row, **row_of(body, leaf_hash(body)), "seq": row["seq"]}
+        elif row["body"] != body:
+            differing.append(_error("ARCHIVE_DIFFERS", f"entry {row['entry_id']} is not the one in the archive", index))
+    return rows, differing
+
+
+def _left_out(pruned: int) -> Iterator[Finding]:
+    if pruned:
+        yield Finding(
+            severity=Severity.WARNING,
+            code="ENTRIES_ARCHIVED",
+            message=f"the entries of leaves below {pruned} are in an archive, not looked at: give --archive",
+        )
 
 
 class _Fsck:
@@ -93,7 +128,12 @@ class _Fsck:
     # Leaves
 
     def leaves(
-        self, indexes: range, rows: Mapping[int, Row], tiles: Mapping[TileId, bytes], *, signed: Container[int]
+        self,
+        indexes: range,
+        rows: Mapping[int, Mapping[str, Any]],
+        tiles: Mapping[TileId, bytes],
+        *,
+        signed: Container[int],
     ) -> Iterator[Finding]:
         """Check each leaf against its entry, its place in the tile and its projection, and grow the derived tree.
 
@@ -108,7 +148,7 @@ class _Fsck:
             if index + 1 in signed or self._is_marked(index + 1):
                 self._roots[index + 1] = self._current_roots()
 
-    def _leaf(self, index: int, row: Row | None, sealed: bytes | None) -> Iterator[Finding]:
+    def _leaf(self, index: int, row: Mapping[str, Any] | None, sealed: bytes | None) -> Iterator[Finding]:
         if sealed is None:
             yield _error("TILE_MISSING", "the tile of level 0 does not reach this leaf", index)
         if row is None or row["body"] is None:
@@ -122,7 +162,7 @@ class _Fsck:
             yield _error("HASH_CHANGED", f"entry {row['entry_id']} does not have the hash stored beside it", index)
         yield from self._content(index, row, derived)
 
-    def _content(self, index: int, row: Row, derived: bytes) -> Iterator[Finding]:
+    def _content(self, index: int, row: Mapping[str, Any], derived: bytes) -> Iterator[Finding]:
         try:
             members = msgspec.json.decode(row["body"])
             canonical = canonical_json(members)

@@ -502,9 +502,11 @@ SELECT p.seq FROM ledger_pending p WHERE NOT EXISTS (SELECT 1 FROM ledger_entry 
 UNION SELECT p.seq FROM ledger_pending p JOIN ledger_leaf l ON l.seq = p.seq ORDER BY 1 LIMIT $1"""
 _ORPHAN_INTENTS: Final = """
 SELECT i.request_id, i.attempt, i.institution FROM intent AS i
-WHERE NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.entry_id)
-   OR (i.closing_entry_id IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.closing_entry_id))
+WHERE (NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.entry_id)
+    OR (i.closing_entry_id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM ledger_entry AS e WHERE e.entry_id = i.closing_entry_id)))
+    AND NOT EXISTS (SELECT 1 FROM ledger_search AS s WHERE s.request_id = i.request_id
+        AND s.institution = i.institution AND s.leaf_index < (SELECT max(p.to_index) FROM ledger_pruned AS p))
 LIMIT $1"""
 _LAST_LEAF: Final = "SELECT max(leaf_index) FROM ledger_leaf"
 

@@ -49,6 +49,7 @@ SELECT EXISTS (
             SELECT 1 FROM dealing AS x
             WHERE (p.institution = '' OR x.institution = p.institution)
                 AND x.at >= coalesce(p.since, '-infinity') AND x.at < coalesce(p.before, 'infinity')))))"""
+_FIRST_PRESERVED: Final = "SELECT leaf_index, preservation_id FROM ledger_first_preserved($1, $2)"
 _STAFF_NAMES: Final = "SELECT staff_number, sealed_name FROM staff WHERE institution = $1 ORDER BY staff_number"
 
 # Letters are what a lender's own participant signed. A leaf of theirs in the tree, or the frame could still grow.
@@ -292,3 +293,9 @@ async def is_preserved(tx: Statements, pseudonym: str) -> bool:
     """Tell whether a preservation stands in whose scope something of a subject is."""
     await tx.execute(_SHARED, _PRESERVING)
     return bool(await tx.fetchval(_IS_PRESERVED, pseudonym))
+
+
+async def first_preserved(db: Statements, begin: int, end: int) -> tuple[int, UUID] | None:
+    """Return the first leaf ``begin <= index < end`` that a standing preservation covers, and which; None: none."""
+    row = await db.fetchrow(_FIRST_PRESERVED, begin, end)
+    return None if row is None else (row["leaf_index"], row["preservation_id"])

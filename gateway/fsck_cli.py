@@ -1,0 +1,74 @@
+"""`bashu-gateway fsck`: the log in the database, an archive of it, or both together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+import typer
+
+from database import open_database
+from gateway.settings import Settings, SettingsError, read_secret
+from ledger.archive.check import check_archive
+from ledger.archive.files import ArchiveFolder
+from ledger.fsck import fsck
+from ledger.highwater import HighWater
+from ledger.invariants import Finding, exit_code
+from ledger.note import VerifierKey, parse_vkey
+from ledger.signer import load_signer
+
+EXITS: Final = (0, 4, 5)
+"""Exit codes of nothing, a warning, an error: none of them the code of bad settings or of no database."""
+_LEVELS: Final = {"INFO": "提示", "WARNING": "警告", "ERROR": "错误"}
+_READABLE_KEY: Final = "ledger's key as published (name+hash+base64), or a file with it"
+
+Progress: TypeAlias = Callable[[int, int], None] | None
+
+
+async def run_fsck(
+    settings: Settings | None, *, archive: Path | None, vkey: str, from_index: int, as_json: bool, progress: Progress
+) -> int:
+    """Print each finding in one line and return the exit code; without ``settings`` the archive alone is checked."""
+    findings = []
+    async for finding in _findings(settings, archive, vkey, from_index=from_index, progress=progress):
+        findings.append(finding)
+        line = msgspec.json.encode(finding).decode() if as_json else f"{_LEVELS[finding.severity]} {finding.line()}"
+        typer.echo(line)
+    code = EXITS[exit_code(findings)]
+    typer.echo(
+        json.dumps({"findings": len(findings), "exit_code": code}) if as_json else f"{len(findings)} 项发现 findings"
+    )
+    return code
+
+
+async def _findings(
+    settings: Settings | None, archive: Path | None, vkey: str, *, from_index: int, progress: Progress
+) -> AsyncIterator[Finding]:
+    key = _key(settings, vkey)
+    folder = None if archive is None else ArchiveFolder(path=archive)
+    if folder is not None:
+        for finding in check_archive(folder, key=key, progress=progress):
+            yield finding
+    if settings is None:
+        return
+    if settings.database.reader_dsn_file is None:
+        raise SettingsError("database.reader_dsn_file is missing")
+    dsn = read_secret(settings.database.reader_dsn_file, setting="database.reader_dsn_file").decode()
+    db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
+    mark = HighWater(path=settings.ledger.highwater).read()
+    try:
+        async for finding in fsck(db, key=key, mark=mark, progress=progress, from_index=from_index, archive=folder):
+            yield finding
+    finally:
+        await db.close()
+
+
+def _key(settings: Settings | None, vkey: str) -> VerifierKey:
+    if vkey:
+        return parse_vkey((vkey if "+" in vkey else Path(vkey).read_text(encoding="utf-8")).strip())
+    if settings is None:
+        raise SettingsError(f"--settings, or --archive with --vkey, the {_READABLE_KEY}")
+    return parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
