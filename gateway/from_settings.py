@@ -12,6 +12,8 @@ from gateway.identity.model import Licence
 from gateway.pseudonyms import Pseudonyms
 from gateway.settings import LicenceSettings, Settings, SettingsError, read_secret
 from gateway.vault.service import Vault
+from gateway.witness.model import Witness
+from ledger.witness.cosignature import parse_witness_vkey
 
 
 def open_vault(settings: Settings, keys: Database) -> Vault:
@@ -28,6 +30,13 @@ def working_days(settings: Settings) -> WorkingDays:
     """Return the calendar that clocks of working days run by."""
     told = settings.consent
     return WorkingDays(holidays=frozenset(told.holidays), worked=frozenset(told.worked_weekends))
+
+
+def witnesses(settings: Settings) -> tuple[Witness, ...]:
+    """Return the outside witnesses, none where the settings name none."""
+    return tuple(
+        Witness(key=parse_witness_vkey(told.vkey), url=told.url, ca=told.ca) for told in settings.ledger.witnesses
+    )
 
 
 def pseudonyms(settings: Settings) -> Pseudonyms:

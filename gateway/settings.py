@@ -13,8 +13,12 @@ from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ledger.note import NoteError
+from ledger.witness.cosignature import parse_witness_vkey
 
 PREFIX: Final = "BASHU_"
 FILE_VARIABLE: Final = "BASHU_SETTINGS"
@@ -111,12 +115,72 @@ class DatabaseSettings(_Section):
     max_connections: Annotated[int, Field(ge=1, le=100)] = 8
 
 
+class WitnessSettings(_Section):
+    """An outside witness of the log (C2SP tlog-witness). ``vkey``: its verifier key, of signature type 0x04.
+
+    ``name``: the one inside the vkey. ``url``: its submission prefix; plain http on loopback alone. ``ca``: a PEM file
+    where its certificate is not of a public authority.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$", max_length=500)]
+    vkey: Annotated[str, Field(max_length=400)]
+    ca: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _is_a_witness(self) -> Self:
+        try:
+            key = parse_witness_vkey(self.vkey)
+        except NoteError as error:
+            raise ValueError(str(error)) from None
+        if key.name != self.name:
+            raise ValueError("name is not the one inside vkey")
+        if urlsplit(self.url).scheme == "http" and urlsplit(self.url).hostname not in LOOPBACK:
+            raise ValueError("url: plain http is for loopback alone")
+        return self
+
+
+class WitnessBudgets(_Section):
+    """How old the last checkpoint that a quorum of witnesses cosigned may be; shorter than here, never longer.
+
+    Older, it warns, refuses queries about persons, refuses all.
+    """
+
+    warn_s: Annotated[float, Field(gt=0, le=60)] = 60.0
+    refuse_persons_s: Annotated[float, Field(gt=0, le=3600)] = 3600.0
+    refuse_all_s: Annotated[float, Field(gt=0, le=14_400)] = 14_400.0
+
+    @model_validator(mode="after")
+    def _grow(self) -> Self:
+        if not self.warn_s <= self.refuse_persons_s <= self.refuse_all_s:
+            raise ValueError("warn_s, refuse_persons_s and refuse_all_s grow in this order")
+        return self
+
+
 class LedgerSettings(_Section):
-    """The log. ``origin`` names it for ever; ``highwater`` is kept outside the database on purpose."""
+    """The log. ``origin`` names it for ever; ``highwater`` is kept outside the database on purpose.
+
+    ``witnesses``: outside witnesses (none: off); ``quorum``: how many of them have to cosign a checkpoint.
+    """
 
     origin: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(/[a-z0-9._-]+)*$", max_length=100)]
     signing_key: FilePath
     highwater: FilePath
+    witnesses: Annotated[list[WitnessSettings], Field(max_length=32)] = Field(default_factory=list)
+    quorum: Annotated[int, Field(ge=1)] | None = None
+    witness_budgets: WitnessBudgets = Field(default_factory=WitnessBudgets)
+
+    @model_validator(mode="after")
+    def _has_a_quorum(self) -> Self:
+        if bool(self.witnesses) != (self.quorum is not None):
+            raise ValueError("witnesses and quorum go together")
+        if self.quorum is not None and self.quorum > len(self.witnesses):
+            raise ValueError("quorum is over the number of witnesses")
+        keys = {parse_witness_vkey(witness.vkey).public_key for witness in self.witnesses}
+        if len({witness.name for witness in self.witnesses}) != len(self.witnesses) or len(keys) != len(self.witnesses):
+            # C2SP tlog-cosignature: what is signed does not name the witness, so one key would count twice.
+            raise ValueError("two witnesses have one name or one key")
+        return self
 
 
 class PlatformSettings(_Section):

@@ -104,8 +104,12 @@ UPDATE ledger_head SET size = $2, root = $3, sealed_at = clock_timestamp(), hear
 WHERE size = $1 RETURNING size"""
 _BEAT: Final = "UPDATE ledger_head SET heartbeat = clock_timestamp()"
 _ADD_CHECKPOINT: Final = "INSERT INTO ledger_checkpoint (size, root, note) VALUES ($1, $2, $3)"
-_LATEST_CHECKPOINT: Final = "SELECT size, root, note, signed_at FROM ledger_checkpoint ORDER BY size DESC LIMIT 1"
-_CHECKPOINT: Final = "SELECT size, root, note, signed_at FROM ledger_checkpoint WHERE size = $1"
+_COSIGNED: Final = """
+SELECT k.size, k.root, k.signed_at, k.note || coalesce((SELECT string_agg(c.line || E'\\n', '' ORDER BY c.witness)
+    FROM ledger_cosignature AS c WHERE c.size = k.size), '') AS note
+FROM ledger_checkpoint AS k"""
+_LATEST_CHECKPOINT: Final = f"{_COSIGNED} ORDER BY k.size DESC LIMIT 1"
+_CHECKPOINT: Final = f"{_COSIGNED} WHERE k.size = $1"
 _CHECKPOINTS: Final = """
 SELECT size, root, note, signed_at FROM ledger_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size"""
 
@@ -120,7 +124,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedHead:
-    """A checkpoint as signed and stored."""
+    """A checkpoint as signed and stored; ``note`` ends with the cosignatures of its witnesses, where it has any."""
 
     size: int
     root: bytes

@@ -1,10 +1,13 @@
 """A settings file is taken whole or refused with file, key and rule."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from gateway.cli import app
 from gateway.settings import SettingsError, load_settings, read_secret
+from ledger.witness.cosignature import WitnessKey
 from standards.tables import SHIPPED
 
 GOOD = """
@@ -171,3 +174,48 @@ def test_a_portals_address_ends_where_the_bundles_id_begins(load):
     for wrong in (f"{url}/", f"{url}?id=", "portal.example", "https://user@portal.example/x"):
         assert "consent.decision_url" in refusal(load, GOOD + f'[consent]\ndecision_url = "{wrong}"\n')
     assert "consent.decision_hours" in refusal(load, GOOD + "[consent]\ndecision_hours = 0\n")
+
+
+WITNESS_KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in range(3)]
+
+
+def witness(number, *, name=None, url="https://w.example/prefix", key=None):
+    raw = WITNESS_KEYS[number if key is None else key].public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    vkey = WitnessKey(name=f"w{number}.example", public_key=raw).text()
+    return f'[[ledger.witnesses]]\nname = "{name or f"w{number}.example"}"\nurl = "{url}"\nvkey = "{vkey}"\n'
+
+
+def test_witnesses_come_with_a_quorum_of_them(load):
+    text = GOOD.replace('highwater = "highwater"', 'highwater = "highwater"\nquorum = 2')
+    settings = load(text + witness(0) + witness(1) + witness(2, url="http://127.0.0.1:9/x"))
+    assert [told.name for told in settings.ledger.witnesses] == ["w0.example", "w1.example", "w2.example"]
+    assert settings.ledger.quorum == 2
+    assert settings.ledger.witness_budgets.refuse_all_s == 14_400
+    assert load(GOOD).ledger.witnesses == []
+
+
+@pytest.mark.parametrize(
+    ("quorum", "witnesses", "why"),
+    [
+        ("", witness(0), "go together"),
+        ("quorum = 1", "", "go together"),
+        ("quorum = 0", witness(0), "greater than"),
+        ("quorum = 2", witness(0), "over the number"),
+        ("quorum = 1", witness(0) + witness(0), "one name or one key"),
+        ("quorum = 1", witness(0) + witness(1, key=0), "one name or one key"),
+        ("quorum = 1", witness(0, name="w9.example"), "inside vkey"),
+        ("quorum = 1", witness(0, url="http://w.example/"), "loopback"),
+        ("quorum = 1", witness(0, url="https://user:secret@w.example/"), "pattern"),
+        ("quorum = 1", witness(0).replace("vkey = ", 'vkey = "x+00000000+AAAA" #'), "not the verifier key"),
+    ],
+)
+def test_a_wrong_witness_or_quorum_is_refused(load, quorum, witnesses, why):
+    text = GOOD.replace('highwater = "highwater"', f'highwater = "highwater"\n{quorum}')
+    assert why in refusal(load, text + witnesses)
+
+
+@pytest.mark.parametrize(
+    "budgets", ["warn_s = 61", "refuse_persons_s = 3601", "refuse_all_s = 14401", "warn_s = 60\nrefuse_persons_s = 59"]
+)
+def test_budgets_of_witnesses_get_shorter_never_longer(load, budgets):
+    assert "witness_budgets" in refusal(load, f"{GOOD}\n[ledger.witness_budgets]\n{budgets}\n")

@@ -1,0 +1,1 @@
+"""Asking outside witnesses for cosignatures, and what their silence means for admissions."""
