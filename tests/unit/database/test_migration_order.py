@@ -74,3 +74,8 @@ def test_a_file_below_the_last_one_that_ran_is_refused(tmp_path: Path) -> None:
 def test_the_first_line_decides_about_the_transaction(tmp_path: Path) -> None:
     write(tmp_path, n0001_a="-- bashu: no transaction\nSELECT 1", n0002_b="SELECT 1 -- bashu: no transaction")
     assert [file.in_transaction for file in read_folder(tmp_path)] == [False, True]
+
+
+@pytest.mark.parametrize("folder", ["migrations", "migrations/keys"])
+def test_the_migrations_shipped_have_neither_gaps_nor_doubles(folder: str) -> None:
+    assert read_folder(Path(__file__).resolve().parents[3] / folder)
