@@ -10,12 +10,14 @@ from typing import Final
 from adapters.chongqing.client import ITEMS as CHONGQING_ITEMS
 from adapters.chongqing.client import ChongqingAdapter
 from adapters.chongqing.exchange import POLLS, SUBMITS, ChongqingAccess
+from adapters.chongqing.exchange import PUBLISHED_DAILY as CHONGQING_DAILY
 from adapters.chongqing.exchange import PUBLISHED_RATES as CHONGQING_RATES
-from adapters.kit.config import Build, PlatformConfig, limits_of, platform_info, transport_settings
+from adapters.kit.config import Build, PlatformConfig, limits_of, platform_info, quota_of, transport_settings
 from adapters.kit.protocol import Adapter, PlatformLicence
 from adapters.rest_json.client import RestJsonAdapter
 from adapters.rest_json.description import DescriptionError
 from adapters.sichuan.client import SichuanAdapter
+from adapters.sichuan.exchange import PUBLISHED_DAILY as SICHUAN_DAILY
 from adapters.sichuan.exchange import PUBLISHED_RATES as SICHUAN_RATES
 from adapters.sichuan.exchange import REQUESTS, SichuanAccess
 from adapters.sichuan.modules import ITEMS as SICHUAN_ITEMS
@@ -90,7 +92,9 @@ def _chongqing(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         transport=transport_settings(config),
         standard=standard,
         clock=clock,
-        limits=limits_of(config, CHONGQING_RATES, {SUBMITS: "submits_per_s", POLLS: "polls_per_s"}),
+        limits=limits_of(
+            config, CHONGQING_RATES, {SUBMITS: "submits_per_s", POLLS: "polls_per_s"}, daily=CHONGQING_DAILY
+        ),
     )
 
 
@@ -104,7 +108,7 @@ def _sichuan(config: PlatformConfig, licence: PlatformLicence, standard: Standar
         transport=transport_settings(config),
         standard=standard,
         clock=clock,
-        limits=limits_of(config, SICHUAN_RATES, {REQUESTS: "requests_per_s"}),
+        limits=limits_of(config, SICHUAN_RATES, {REQUESTS: "requests_per_s"}, daily=SICHUAN_DAILY),
     )
 
 
@@ -117,6 +121,7 @@ def _rest_json(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         standard=standard,
         clock=clock,
         in_flight=int(config.options["in_flight"]) if "in_flight" in config.options else None,
+        quota=quota_of(config),
     )
 
 

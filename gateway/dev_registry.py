@@ -36,7 +36,7 @@ _ADMIN: Final = Actor(participant_id="admin-1", institution=OPERATOR_INSTITUTION
 _WITH_ADMIN: Final = frozenset({"bank-cq", "bank-sc"})
 """Lenders with a LENDER_ADMIN, who registers their second member of staff; the first is the gateway's to register."""
 _FROM: Final = date(2026, 1, 1)
-_DAILY_QUOTA: Final = 100_000
+_DAILY_QUOTA: Final = 0
 
 SANDBOX_LICENCE: Final = Licence(
     kind="ENTERPRISE_CREDIT_FILING", number="SANDBOX LICENCE 沙箱许可", authority="sandbox", valid_from=_FROM

@@ -175,7 +175,7 @@ def _platform_tables(  # noqa: PLR0917 - one row of a table
 def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str, Any]:
     """Return how the gateway is known to a platform: secrets as files, single values as options.
 
-    Published rates are the real platforms' business; on one machine they would only measure themselves.
+    Published rates and quotas are the real platforms' business; on one machine they would only measure themselves.
     """
     credentials = sandbox["credentials"]
     if platform == "chongqing":
@@ -184,11 +184,11 @@ def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str
         write_secret(secret, login["secret"].encode())
         return {
             "secrets": {"hmac_key": str(secret), "qm_keys": sandbox["chongqing_keys"]},
-            "options": {"caller_code": login["jgdm"], "submits_per_s": 0, "polls_per_s": 0},
+            "options": {"caller_code": login["jgdm"], "submits_per_s": 0, "polls_per_s": 0, "daily_quota": 0},
         }
     return {
         "secrets": {"credentials": credentials["sichuan"], "private_key": credentials["sichuan_private_key"]},
-        "options": {"key_id": "sc-env-1", "requests_per_s": 0},
+        "options": {"key_id": "sc-env-1", "requests_per_s": 0, "daily_quota": 0},
     }
 
 

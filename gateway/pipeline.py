@@ -33,6 +33,7 @@ from gateway.identity.model import Caller
 from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unanswered, unavailable
 from gateway.platform.disclosures import Disclosures
 from gateway.platform.health import PlatformHealth
+from gateway.platform.quotas import SharedQuotas
 from gateway.platform.standing import Closed, Controls
 from gateway.question import read_question, request_digest
 from gateway.release import Releases
@@ -69,6 +70,7 @@ class Engine:
     health: PlatformHealth = field(default_factory=lambda: PlatformHealth(time.monotonic))
     annotations: Annotations | None = None
     enquiries: Enquiries | None = None
+    quotas: SharedQuotas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,8 @@ async def answer_query(
     admitted = await engine.admissions.admit(ask)
     permit = admitted.permit
     standing = await engine.controls.standing(permit, is_self=ask.is_self)
-    answers = await ask_platforms(engine.adapters, permit, closed=standing.closed, deadline=deadline)
+    closed = {**standing.closed, **(await engine.quotas.spent(permit, standing) if engine.quotas else {})}
+    answers = await ask_platforms(engine.adapters, permit, closed=closed, deadline=deadline)
     engine.health.note(answers)
     checked = check_answers(permit, answers)
     engine.disclosures.note(checked.findings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -17,6 +18,7 @@ from adapters.registry import load
 from consent.artefact import Vocabulary
 from consent.scope import Rulebook
 from core.clock import SystemClock
+from core.errors import BashuError
 from core.lifetime import follow_parent, stop_event
 from gateway import from_settings
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
@@ -39,6 +41,7 @@ from gateway.logs import configure_logs
 from gateway.pipeline import Engine
 from gateway.platform.configs import platform_configs
 from gateway.platform.disclosures import Disclosures
+from gateway.platform.quotas import SharedQuotas
 from gateway.platform.standing import Controls
 from gateway.pools import Pools, open_pools
 from gateway.release import Releases
@@ -111,8 +114,16 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
         await stop.wait()
         await worker.tiles.stop()
         await worker.server.drain(settings.server.drain_s)
+        await _give_back(worker.engine)
         for life in lives:
             life.cancel()
+
+
+async def _give_back(engine: Engine) -> None:
+    """Return what is left of quotas; what a database that is away does not take lapses with the day."""
+    if engine.quotas is not None:
+        with contextlib.suppress(BashuError):
+            await engine.quotas.give_back()
 
 
 def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
@@ -121,7 +132,9 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
     pseudonyms = from_settings.pseudonyms(settings)
     entries = Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms)
     registry = Registry(pools.plain, clock=clock)
-    adapters = load(platform_configs(settings), standard=standard, clock=clock)
+    quotas = SharedQuotas(pools.plain, monotonic=clock.monotonic)
+    configs = {name: replace(config, quotas=quotas.of_platform) for name, config in platform_configs(settings).items()}
+    adapters = load(configs, standard=standard, clock=clock)
     time = DatabaseTime(clock)
     vocabulary = Vocabulary(items=standard.items, purposes=standard.purposes)
     platforms = {
@@ -153,6 +166,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         standard=standard,
         operator=from_settings.operator(settings),
         clock=clock,
+        quotas=quotas,
         enquiries=Enquiries(
             pools.hot,
             pseudonyms=pseudonyms,

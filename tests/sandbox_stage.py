@@ -59,14 +59,14 @@ async def open_platforms(folder: Path) -> AsyncIterator[SimpleNamespace]:
         "sichuan": {"key_id": credentials.envelope_key.kid},
     }
     async with AsyncExitStack() as held:
-        adapters = {}
+        adapters, configs = {}, {}
         for name, app in apps.items():
             runner = web.AppRunner(app, shutdown_timeout=0.1)
             await runner.setup()
             held.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             stage = SimpleNamespace(platform_id=name, url=f"http://127.0.0.1:{runner.addresses[0][1]}")
-            config = a_config(stage, secrets=secrets[name], options=options[name])
+            configs[name] = config = a_config(stage, secrets=secrets[name], options=options[name])
             adapters[name] = load_one(config, standard=load_standard(), clock=SystemClock())
             held.push_async_callback(adapters[name].close)
-        yield SimpleNamespace(adapters=adapters, clocks=clocks, books=books)
+        yield SimpleNamespace(adapters=adapters, clocks=clocks, books=books, configs=configs, faults=faults)

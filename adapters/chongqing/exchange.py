@@ -28,22 +28,28 @@ PUBLISHED_RATES: Final[Mapping[str, Rate]] = {
     POLLS: Rate(per_second=60, burst=60),
 }
 """Limits of one JGDM, section 9."""
+PUBLISHED_DAILY: Final = 20_000
+"""New submits of a Beijing day; the platform counts those it accepts, the gateway those it sends."""
 HTTP_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """One kind of message: its code ``JYDM``, path, lane of pacing, and the answer codes that carry a result."""
+    """One kind of message: its code ``JYDM``, path, lane of pacing, and the answer codes that carry a result.
+
+    ``is_counted``: it counts in the daily quota.
+    """
 
     code: str
     path: str
     lane: str
     accepted: frozenset[str] = frozenset({codes.OK})
     is_signed: bool = False
+    is_counted: bool = False
 
 
 FILE: Final = Transaction(code="XY1000", path="/yjzx/v3/sq/ba", lane=SUBMITS)
-SUBMIT: Final = Transaction(code="XY1001", path="/yjzx/v3/bg/tj", lane=SUBMITS)
+SUBMIT: Final = Transaction(code="XY1001", path="/yjzx/v3/bg/tj", lane=SUBMITS, is_counted=True)
 POLL: Final = Transaction(
     code="XY1002", path="/yjzx/v3/bg/cx", lane=POLLS, accepted=frozenset({codes.OK, codes.UNDER_WAY})
 )
@@ -138,7 +144,11 @@ class Exchange:
             return Call(method="POST", path=transaction.path, headers=headers, body=body)
 
         return await self._caller.call(
-            make, lambda raw: self._read(raw, transaction, serial), lane=transaction.lane, deadline=deadline
+            make,
+            lambda raw: self._read(raw, transaction, serial),
+            lane=transaction.lane,
+            deadline=deadline,
+            is_counted=transaction.is_counted,
         )
 
     async def close(self) -> None:

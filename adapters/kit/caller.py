@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from typing import Final, TypeVar
 
 from adapters.kit.failures import TRIPPING, Failure, PlatformFailureError
 from adapters.kit.pacing import Pacer, Rate
+from adapters.kit.quota import Quota
 from adapters.kit.resilience import MAX_RETRIES, Breaker, Bulkhead, RetryBudget, Ticket, with_retry
 from adapters.kit.transport import RawAnswer, Transport, TransportSettings
 
 T = TypeVar("T")
 
+DAILY_QUOTA: Final = "DAILY_QUOTA"
+"""Detail of a call that was not sent because the gateway has had its quota of the day."""
 FAIR_WAIT_S: Final = 1.0
 """A caller who waited less says nothing about the platform: his deadline was short, and opens no breaker."""
 
@@ -35,6 +39,8 @@ class Limits:
     in_flight: int = 64
     waiting: int = 512
     rates: Mapping[str, Rate]
+    quota: Quota | None = None
+    """The day's quota, over all processes; None: there is none."""
 
 
 class Caller:
@@ -49,6 +55,7 @@ class Caller:
         self._bulkhead = Bulkhead(monotonic=monotonic, in_flight=limits.in_flight, waiting=limits.waiting)
         self._breaker = Breaker(monotonic=monotonic)
         self._budget = RetryBudget()
+        self._quota = limits.quota
 
     async def call(
         self,
@@ -58,17 +65,19 @@ class Caller:
         lane: str,
         deadline: float,
         retries: int = MAX_RETRIES,
+        is_counted: bool = True,
     ) -> T:
         """Send what ``make`` returns and return what ``read`` makes of the answer.
 
         ``make`` is called for every try and after pacing, so that clocks and nonces are fresh. ``lane`` is the lane
-        of pacing. Raises PlatformFailureError, from the wire or from ``read``.
+        of pacing; ``is_counted``: each try counts in the platform's daily quota. Raises PlatformFailureError, from the
+        wire or from ``read``.
         """
 
         async def once() -> T:
             await self._pacer.wait(lane, deadline=deadline)
             async with self._bulkhead.place(deadline=deadline):
-                return await self._guarded(make(), read, deadline)
+                return await self._guarded(make(), read, deadline, is_counted=is_counted)
 
         return await with_retry(
             once, budget=self._budget, deadline=deadline, monotonic=self._monotonic, retries=retries
@@ -82,10 +91,12 @@ class Caller:
         """Close connections."""
         await self._transport.close()
 
-    async def _guarded(self, call: Call, read: Callable[[RawAnswer], T], deadline: float) -> T:
+    async def _guarded(self, call: Call, read: Callable[[RawAnswer], T], deadline: float, *, is_counted: bool) -> T:
         ticket = self._breaker.admit()
         if ticket is None:
             raise PlatformFailureError(Failure.CIRCUIT_OPEN)
+        if is_counted:
+            await self._count(ticket, deadline)
         began = self._monotonic()
         try:
             raw = await self._transport.send(
@@ -100,6 +111,22 @@ class Caller:
             raise
         self._breaker.succeeded(ticket)
         return answer
+
+    async def _count(self, ticket: Ticket, deadline: float) -> None:
+        """Count a call that is about to leave, once the breaker let it through."""
+        if self._quota is None:
+            return
+        try:
+            async with asyncio.timeout(deadline - self._monotonic()):
+                is_granted = await self._quota.take()
+        except BaseException as error:
+            self._breaker.abandoned(ticket)
+            if isinstance(error, TimeoutError):
+                raise PlatformFailureError(Failure.TIMED_OUT) from None
+            raise
+        if not is_granted:
+            self._breaker.abandoned(ticket)
+            raise PlatformFailureError(Failure.QUOTA, DAILY_QUOTA)
 
     def _record(self, ticket: Ticket, failure: PlatformFailureError, *, waited_s: float) -> None:
         if failure.failure not in TRIPPING:

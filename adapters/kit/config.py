@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.kit.caller import Limits
 from adapters.kit.pacing import Rate
 from adapters.kit.protocol import Adapter, PlatformInfo, PlatformLicence
+from adapters.kit.quota import Quota, Quotas
 from adapters.kit.transport import TransportSettings
 from core.clock import Clock
 from standards.catalogue import Standard
@@ -26,6 +27,8 @@ class PlatformConfig:
     file), and as its ``auth`` says ``api_key``, ``hmac_key`` or ``client``.
     ``options``: ``in_flight`` (calls at once); chongqing ``caller_code``, ``submits_per_s``, ``polls_per_s``; sichuan
     ``key_id``, ``previous_key_id``, ``requests_per_s``. A rate of 0 switches pacing off.
+    All: ``daily_quota`` (calls a day over all workers, 0: none; what counts as one, the platform's page says).
+    ``quotas`` keeps them; None: nobody counts, as in checks of one adapter alone.
     """
 
     platform_id: str
@@ -40,6 +43,7 @@ class PlatformConfig:
     licence: PlatformLicence | None
     secrets: Mapping[str, Path] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
+    quotas: Quotas | None = None
 
 
 Build = Callable[[PlatformConfig, PlatformLicence, Standard, Clock], Adapter]
@@ -77,12 +81,20 @@ def transport_settings(config: PlatformConfig) -> TransportSettings:
     )
 
 
-def limits_of(config: PlatformConfig, published: Mapping[str, Rate], names: Mapping[str, str]) -> Limits:
-    """Return the published rates, or the operator's own where it set them."""
+def limits_of(
+    config: PlatformConfig, published: Mapping[str, Rate], names: Mapping[str, str], *, daily: int = 0
+) -> Limits:
+    """Return the published rates and quota of a day (0: none), or the operator's own where it set them."""
     rates = dict(published)
     for lane, option in names.items():
         if option in config.options:
             rates[lane] = Rate(per_second=float(config.options[option]), burst=float(config.options[option]))
     in_flight = int(config.options.get("in_flight", 64))
     paced = {lane: rate for lane, rate in rates.items() if rate.per_second > 0}
-    return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced)
+    return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced, quota=quota_of(config, daily=daily))
+
+
+def quota_of(config: PlatformConfig, *, daily: int = 0) -> Quota | None:
+    """Return the platform's shared quota: the operator's own, or the published one; None where there is none."""
+    limit = int(config.options.get("daily_quota", daily))
+    return None if config.quotas is None or limit < 1 else config.quotas(config.platform_id, limit)

@@ -1,4 +1,4 @@
-"""Keep to a platform's published rates. One process's share only: quotas over all workers come with PostgreSQL."""
+"""Keep to a platform's published rates. One process's share only: quotas of a day are shared (quota.py)."""
 
 from __future__ import annotations
 

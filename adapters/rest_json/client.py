@@ -16,6 +16,7 @@ from adapters.kit.caller import Call, Caller, Limits
 from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.kit.pacing import Rate
 from adapters.kit.protocol import PlatformInfo
+from adapters.kit.quota import Quota
 from adapters.kit.transport import RawAnswer, TransportSettings
 from adapters.rest_json.calls import ModuleCalls, Read, compile_modules, variables
 from adapters.rest_json.description import Description, DescriptionError, Source, read_description
@@ -61,6 +62,7 @@ class RestJsonAdapter:
         standard: Standard,
         clock: Clock,
         in_flight: int | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """Read and compile ``file``; ``files`` are the secrets by name, ``in_flight`` stands for the file's.
 
@@ -82,6 +84,7 @@ class RestJsonAdapter:
                 in_flight=at_once,
                 waiting=8 * at_once,
                 rates={LANE: Rate(per_second=limits.per_second, burst=limits.burst)},
+                quota=quota,
             ),
             monotonic=clock.monotonic,
         )

@@ -27,6 +27,8 @@ T = TypeVar("T")
 REQUESTS: Final = "requests"
 PUBLISHED_RATES: Final[Mapping[str, Rate]] = {REQUESTS: Rate(per_second=50, burst=100)}
 """Limits of one token, section 8."""
+PUBLISHED_DAILY: Final = 100_000
+"""Requests of an appid on a Beijing day, section 8."""
 RENEW_BEFORE_S: Final = 60.0
 MAX_REQUEST_BYTES: Final = 64 * 1024
 CLOCK_BEHIND: Final = timedelta(seconds=40)

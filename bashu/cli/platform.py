@@ -83,11 +83,12 @@ def health(
             one.name_zh,
             one.state,
             *(ms(one, field) for field in ("latency_p50", "latency_p95", "latency_p99")),
+            f"{one.daily_quota_taken} / {one.daily_quota}" if one.daily_quota else "—",
             len(one.data_items),
         )
         for one in answer.platforms
     ]
-    headings = ("平台 platform", "名称 name", "状态 state", "p50", "p95", "p99", "数据项 items")
+    headings = ("平台 platform", "名称 name", "状态 state", "p50", "p95", "p99", "今日配额 quota", "数据项 items")
     console().print(grid("平台 platforms", headings, rows, is_keyed=True))
 
 
@@ -130,7 +131,7 @@ def admit(
     item: Annotated[list[str], typer.Option(help="数据项 data item id; repeat it")],
     purpose: Annotated[list[str], typer.Option(help="用途 purpose; repeat it")],
     policy: Annotated[Policy, typer.Option(help="输出策略 values, counts and grades, or yes and no")] = Policy.VALUES,
-    daily_quota: Annotated[int, typer.Option(min=0, help="每日配额 questions a day, recorded")] = 0,
+    daily_quota: Annotated[int, typer.Option(min=0, help="每日配额 questions a day, 0 no limit")] = 0,
     valid_to: Annotated[str, typer.Option(help="截止日 last day, YYYY-MM-DD; empty is open")] = "",
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
@@ -273,11 +274,20 @@ def reconcile(
 
 
 def _accesses(rows: Iterable[platform_pb2.PlatformAccess]) -> Table:
-    columns = ("机构 lender", "数据项 items", "用途 purposes", "输出 policy", "至 until", "状态 state")
+    columns = (
+        "机构 lender",
+        "数据项 items",
+        "用途 purposes",
+        "输出 policy",
+        "至 until",
+        "今日配额 quota",
+        "状态 state",
+    )
     return grid("", columns, (_line(row) for row in rows))
 
 
 def _line(row: platform_pb2.PlatformAccess) -> tuple[object, ...]:
     state = "停用 stopped" if row.stopped else "有效 in force" if row.confirmed else "待第二人 proposed"
+    quota = f"{row.daily_quota_taken} / {row.daily_quota}" if row.daily_quota else "—"
     policy = platform_pb2.ExportPolicy.Name(row.export_policy).removeprefix("EXPORT_POLICY_")
-    return row.lender, len(row.data_items), ", ".join(row.purposes), policy, row.valid_to or "—", state
+    return row.lender, len(row.data_items), ", ".join(row.purposes), policy, row.valid_to or "—", quota, state

@@ -27,7 +27,7 @@ from bashu.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_valid
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61shu/v1/platform.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x01\n\x17SetPlatformStateRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lender\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x05state\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"L\n\x18SetPlatformStateResponse\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd5\x01\n\x0ePlatformAccess\x12\x13\n\x0bplatform_id\x18\x01 \x01(\t\x12\x0e\n\x06lender\x18\x02 \x01(\t\x12\x12\n\ndata_items\x18\x03 \x03(\t\x12\x10\n\x08purposes\x18\x04 \x03(\t\x12-\n\rexport_policy\x18\x05 \x01(\x0e\x32\x16.bashu.v1.ExportPolicy\x12\x13\n\x0b\x64\x61ily_quota\x18\x06 \x01(\x03\x12\x10\n\x08valid_to\x18\x07 \x01(\t\x12\x11\n\tconfirmed\x18\x08 \x01(\x08\x12\x0f\n\x07stopped\x18\t \x01(\x08\"\xa2\x02\n\x18SetPlatformAccessRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lender\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1c\n\ndata_items\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x1a\n\x08purposes\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x39\n\rexport_policy\x18\x05 \x01(\x0e\x32\x16.bashu.v1.ExportPolicyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\x0b\x64\x61ily_quota\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x38\n\x08valid_to\x18\x07 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\"E\n\x19SetPlatformAccessResponse\x12(\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x18.bashu.v1.PlatformAccess\"`\n\x19ListPlatformAccessRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\"n\n\x1aListPlatformAccessResponse\x12*\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x18.bashu.v1.PlatformAccess\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\"h\n\x13ReconcileDayRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x31\n\x04\x64\x61te\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"\xe4\x01\n\x14ReconcileDayResponse\x12\x0c\n\x04\x62oth\x18\x01 \x01(\x03\x12\x11\n\tonly_here\x18\x02 \x03(\t\x12\x12\n\nonly_there\x18\x03 \x03(\t\x12\x11\n\tdifferent\x18\x04 \x03(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x17\n\x0fonly_here_count\x18\x06 \x01(\x03\x12\x18\n\x10only_there_count\x18\x07 \x01(\x03\x12\x17\n\x0f\x64ifferent_count\x18\x08 \x01(\x03\x12\x13\n\x0b\x62ook_digest\x18\t \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\n \x01(\t\"d\n\x1dListDisclosureFindingsRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\"\x81\x01\n\x11\x44isclosureFinding\x12\x11\n\tdata_item\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12-\n\tlast_seen\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x1eListDisclosureFindingsResponse\x12-\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1b.bashu.v1.DisclosureFinding\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse*\x81\x01\n\x0c\x45xportPolicy\x12\x1d\n\x19\x45XPORT_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_POLICY_VALUES\x10\x01\x12\x19\n\x15\x45XPORT_POLICY_DERIVED\x10\x02\x12\x1d\n\x19\x45XPORT_POLICY_VERIFY_ONLY\x10\x03\x32\xe7\x03\n\x0fPlatformService\x12Y\n\x10SetPlatformState\x12!.bashu.v1.SetPlatformStateRequest\x1a\".bashu.v1.SetPlatformStateResponse\x12\\\n\x11SetPlatformAccess\x12\".bashu.v1.SetPlatformAccessRequest\x1a#.bashu.v1.SetPlatformAccessResponse\x12_\n\x12ListPlatformAccess\x12#.bashu.v1.ListPlatformAccessRequest\x1a$.bashu.v1.ListPlatformAccessResponse\x12M\n\x0cReconcileDay\x12\x1d.bashu.v1.ReconcileDayRequest\x1a\x1e.bashu.v1.ReconcileDayResponse\x12k\n\x16ListDisclosureFindings\x12\'.bashu.v1.ListDisclosureFindingsRequest\x1a(.bashu.v1.ListDisclosureFindingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62\x61shu/v1/platform.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x01\n\x17SetPlatformStateRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lender\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x05state\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\"L\n\x18SetPlatformStateResponse\x12\x30\n\x0c\x65\x66\x66\x65\x63tive_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf0\x01\n\x0ePlatformAccess\x12\x13\n\x0bplatform_id\x18\x01 \x01(\t\x12\x0e\n\x06lender\x18\x02 \x01(\t\x12\x12\n\ndata_items\x18\x03 \x03(\t\x12\x10\n\x08purposes\x18\x04 \x03(\t\x12-\n\rexport_policy\x18\x05 \x01(\x0e\x32\x16.bashu.v1.ExportPolicy\x12\x13\n\x0b\x64\x61ily_quota\x18\x06 \x01(\x03\x12\x10\n\x08valid_to\x18\x07 \x01(\t\x12\x11\n\tconfirmed\x18\x08 \x01(\x08\x12\x0f\n\x07stopped\x18\t \x01(\x08\x12\x19\n\x11\x64\x61ily_quota_taken\x18\n \x01(\x03\"\xa2\x02\n\x18SetPlatformAccessRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lender\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1c\n\ndata_items\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x1a\n\x08purposes\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x39\n\rexport_policy\x18\x05 \x01(\x0e\x32\x16.bashu.v1.ExportPolicyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\x0b\x64\x61ily_quota\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x38\n\x08valid_to\x18\x07 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\"E\n\x19SetPlatformAccessResponse\x12(\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x18.bashu.v1.PlatformAccess\"`\n\x19ListPlatformAccessRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\"n\n\x1aListPlatformAccessResponse\x12*\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x18.bashu.v1.PlatformAccess\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\"h\n\x13ReconcileDayRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x31\n\x04\x64\x61te\x18\x02 \x01(\tB#\xbaH r\x1e\x32\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$\"\xe4\x01\n\x14ReconcileDayResponse\x12\x0c\n\x04\x62oth\x18\x01 \x01(\x03\x12\x11\n\tonly_here\x18\x02 \x03(\t\x12\x12\n\nonly_there\x18\x03 \x03(\t\x12\x11\n\tdifferent\x18\x04 \x03(\t\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\x17\n\x0fonly_here_count\x18\x06 \x01(\x03\x12\x18\n\x10only_there_count\x18\x07 \x01(\x03\x12\x17\n\x0f\x64ifferent_count\x18\x08 \x01(\x03\x12\x13\n\x0b\x62ook_digest\x18\t \x01(\x0c\x12\x10\n\x08\x65ntry_id\x18\n \x01(\t\"d\n\x1dListDisclosureFindingsRequest\x12\x1e\n\x0bplatform_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\"\x81\x01\n\x11\x44isclosureFinding\x12\x11\n\tdata_item\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12-\n\tlast_seen\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x1eListDisclosureFindingsResponse\x12-\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x1b.bashu.v1.DisclosureFinding\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse*\x81\x01\n\x0c\x45xportPolicy\x12\x1d\n\x19\x45XPORT_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45XPORT_POLICY_VALUES\x10\x01\x12\x19\n\x15\x45XPORT_POLICY_DERIVED\x10\x02\x12\x1d\n\x19\x45XPORT_POLICY_VERIFY_ONLY\x10\x03\x32\xe7\x03\n\x0fPlatformService\x12Y\n\x10SetPlatformState\x12!.bashu.v1.SetPlatformStateRequest\x1a\".bashu.v1.SetPlatformStateResponse\x12\\\n\x11SetPlatformAccess\x12\".bashu.v1.SetPlatformAccessRequest\x1a#.bashu.v1.SetPlatformAccessResponse\x12_\n\x12ListPlatformAccess\x12#.bashu.v1.ListPlatformAccessRequest\x1a$.bashu.v1.ListPlatformAccessResponse\x12M\n\x0cReconcileDay\x12\x1d.bashu.v1.ReconcileDayRequest\x1a\x1e.bashu.v1.ReconcileDayResponse\x12k\n\x16ListDisclosureFindings\x12\'.bashu.v1.ListDisclosureFindingsRequest\x1a(.bashu.v1.ListDisclosureFindingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,32 +64,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECONCILEDAYREQUEST'].fields_by_name['date']._serialized_options = b'\272H r\0362\034^[0-9]{4}-[0-9]{2}-[0-9]{2}$'
   _globals['_LISTDISCLOSUREFINDINGSREQUEST'].fields_by_name['platform_id']._loaded_options = None
   _globals['_LISTDISCLOSUREFINDINGSREQUEST'].fields_by_name['platform_id']._serialized_options = b'\272H\006r\004\020\001\030@'
-  _globals['_EXPORTPOLICY']._serialized_start=1818
-  _globals['_EXPORTPOLICY']._serialized_end=1947
+  _globals['_EXPORTPOLICY']._serialized_start=1845
+  _globals['_EXPORTPOLICY']._serialized_end=1974
   _globals['_SETPLATFORMSTATEREQUEST']._serialized_start=123
   _globals['_SETPLATFORMSTATEREQUEST']._serialized_end=257
   _globals['_SETPLATFORMSTATERESPONSE']._serialized_start=259
   _globals['_SETPLATFORMSTATERESPONSE']._serialized_end=335
   _globals['_PLATFORMACCESS']._serialized_start=338
-  _globals['_PLATFORMACCESS']._serialized_end=551
-  _globals['_SETPLATFORMACCESSREQUEST']._serialized_start=554
-  _globals['_SETPLATFORMACCESSREQUEST']._serialized_end=844
-  _globals['_SETPLATFORMACCESSRESPONSE']._serialized_start=846
-  _globals['_SETPLATFORMACCESSRESPONSE']._serialized_end=915
-  _globals['_LISTPLATFORMACCESSREQUEST']._serialized_start=917
-  _globals['_LISTPLATFORMACCESSREQUEST']._serialized_end=1013
-  _globals['_LISTPLATFORMACCESSRESPONSE']._serialized_start=1015
-  _globals['_LISTPLATFORMACCESSRESPONSE']._serialized_end=1125
-  _globals['_RECONCILEDAYREQUEST']._serialized_start=1127
-  _globals['_RECONCILEDAYREQUEST']._serialized_end=1231
-  _globals['_RECONCILEDAYRESPONSE']._serialized_start=1234
-  _globals['_RECONCILEDAYRESPONSE']._serialized_end=1462
-  _globals['_LISTDISCLOSUREFINDINGSREQUEST']._serialized_start=1464
-  _globals['_LISTDISCLOSUREFINDINGSREQUEST']._serialized_end=1564
-  _globals['_DISCLOSUREFINDING']._serialized_start=1567
-  _globals['_DISCLOSUREFINDING']._serialized_end=1696
-  _globals['_LISTDISCLOSUREFINDINGSRESPONSE']._serialized_start=1698
-  _globals['_LISTDISCLOSUREFINDINGSRESPONSE']._serialized_end=1815
-  _globals['_PLATFORMSERVICE']._serialized_start=1950
-  _globals['_PLATFORMSERVICE']._serialized_end=2437
+  _globals['_PLATFORMACCESS']._serialized_end=578
+  _globals['_SETPLATFORMACCESSREQUEST']._serialized_start=581
+  _globals['_SETPLATFORMACCESSREQUEST']._serialized_end=871
+  _globals['_SETPLATFORMACCESSRESPONSE']._serialized_start=873
+  _globals['_SETPLATFORMACCESSRESPONSE']._serialized_end=942
+  _globals['_LISTPLATFORMACCESSREQUEST']._serialized_start=944
+  _globals['_LISTPLATFORMACCESSREQUEST']._serialized_end=1040
+  _globals['_LISTPLATFORMACCESSRESPONSE']._serialized_start=1042
+  _globals['_LISTPLATFORMACCESSRESPONSE']._serialized_end=1152
+  _globals['_RECONCILEDAYREQUEST']._serialized_start=1154
+  _globals['_RECONCILEDAYREQUEST']._serialized_end=1258
+  _globals['_RECONCILEDAYRESPONSE']._serialized_start=1261
+  _globals['_RECONCILEDAYRESPONSE']._serialized_end=1489
+  _globals['_LISTDISCLOSUREFINDINGSREQUEST']._serialized_start=1491
+  _globals['_LISTDISCLOSUREFINDINGSREQUEST']._serialized_end=1591
+  _globals['_DISCLOSUREFINDING']._serialized_start=1594
+  _globals['_DISCLOSUREFINDING']._serialized_end=1723
+  _globals['_LISTDISCLOSUREFINDINGSRESPONSE']._serialized_start=1725
+  _globals['_LISTDISCLOSUREFINDINGSRESPONSE']._serialized_end=1842
+  _globals['_PLATFORMSERVICE']._serialized_start=1977
+  _globals['_PLATFORMSERVICE']._serialized_end=2464
 # @@protoc_insertion_point(module_scope)

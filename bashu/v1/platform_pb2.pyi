@@ -122,6 +122,7 @@ class PlatformAccess(_message.Message):
     VALID_TO_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
     STOPPED_FIELD_NUMBER: _builtins.int
+    DAILY_QUOTA_TAKEN_FIELD_NUMBER: _builtins.int
     platform_id: _builtins.str
     """Platform."""
     lender: _builtins.str
@@ -129,13 +130,15 @@ class PlatformAccess(_message.Message):
     export_policy: Global___ExportPolicy.ValueType
     """Export policy."""
     daily_quota: _builtins.int
-    """Queries a day."""
+    """Questions a day (Asia/Shanghai), over all workers; 0: no limit. Beyond it its items are QUOTA_EXHAUSTED."""
     valid_to: _builtins.str
     """Last day, YYYY-MM-DD."""
     confirmed: _builtins.bool
     """Whether a second person confirmed it."""
     stopped: _builtins.bool
     """Whether the platform stopped this lender; what was granted waits meanwhile."""
+    daily_quota_taken: _builtins.int
+    """How many of today's questions were taken, what workers hold in blocks included; counted where there is a limit."""
     @_builtins.property
     def data_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items."""
@@ -156,10 +159,11 @@ class PlatformAccess(_message.Message):
         valid_to: _builtins.str = ...,
         confirmed: _builtins.bool = ...,
         stopped: _builtins.bool = ...,
+        daily_quota_taken: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "daily_quota", b"daily_quota", "data_items", b"data_items", "export_policy", b"export_policy", "lender", b"lender", "platform_id", b"platform_id", "purposes", b"purposes", "stopped", b"stopped", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "daily_quota", b"daily_quota", "daily_quota_taken", b"daily_quota_taken", "data_items", b"data_items", "export_policy", b"export_policy", "lender", b"lender", "platform_id", b"platform_id", "purposes", b"purposes", "stopped", b"stopped", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,7 +189,7 @@ class SetPlatformAccessRequest(_message.Message):
     export_policy: Global___ExportPolicy.ValueType
     """Export policy."""
     daily_quota: _builtins.int
-    """Queries a day."""
+    """Questions a day, 0: no limit."""
     valid_to: _builtins.str
     """Last day."""
     @_builtins.property

@@ -596,6 +596,8 @@ class Platform(_message.Message):
     LATENCY_P95_FIELD_NUMBER: _builtins.int
     LATENCY_P99_FIELD_NUMBER: _builtins.int
     DATA_REGISTRATION_FIELD_NUMBER: _builtins.int
+    DAILY_QUOTA_FIELD_NUMBER: _builtins.int
+    DAILY_QUOTA_TAKEN_FIELD_NUMBER: _builtins.int
     platform_id: _builtins.str
     """Id."""
     name_zh: _builtins.str
@@ -610,6 +612,10 @@ class Platform(_message.Message):
     """healthy, degraded, open, draining, maintenance or stopped."""
     data_registration: _builtins.str
     """Registration of the public-data resource, or "not registered" (R75)."""
+    daily_quota: _builtins.int
+    """The gateway's calls a day at the platform (Asia/Shanghai), over all workers; 0: no quota."""
+    daily_quota_taken: _builtins.int
+    """How many of today's were taken, what workers hold in blocks included."""
     @_builtins.property
     def licence(self) -> _common_pb2.Licence:
         """Its licence."""
@@ -645,10 +651,12 @@ class Platform(_message.Message):
         latency_p95: _duration_pb2.Duration | None = ...,
         latency_p99: _duration_pb2.Duration | None = ...,
         data_registration: _builtins.str = ...,
+        daily_quota: _builtins.int = ...,
+        daily_quota_taken: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency_p50", b"latency_p50", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "licence", b"licence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_items", b"data_items", "data_registration", b"data_registration", "latency_p50", b"latency_p50", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "licence", b"licence", "name_en", b"name_en", "name_zh", b"name_zh", "platform_id", b"platform_id", "platform_kind", b"platform_kind", "region", b"region", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_quota", b"daily_quota", "daily_quota_taken", b"daily_quota_taken", "data_items", b"data_items", "data_registration", b"data_registration", "latency_p50", b"latency_p50", "latency_p95", b"latency_p95", "latency_p99", b"latency_p99", "licence", b"licence", "name_en", b"name_en", "name_zh", b"name_zh", "platform_id", b"platform_id", "platform_kind", b"platform_kind", "region", b"region", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

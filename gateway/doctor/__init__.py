@@ -8,6 +8,7 @@ from core.clock import SystemClock
 from gateway.doctor.links import link_findings
 from gateway.doctor.local import SEALER, database_findings, ledger_findings, settings_findings
 from gateway.doctor.model import Finding, State
+from gateway.doctor.quotas import quota_findings
 from gateway.platform.configs import platform_configs
 from gateway.settings import Settings
 from standards.catalogue import load_standard
@@ -24,10 +25,13 @@ async def diagnose(settings: Settings, *, platforms: Collection[str] | None = No
     async for finding in ledger_findings(settings):
         yield finding
     standard, clock = load_standard(settings.standard.tables), SystemClock()
-    for platform_id, config in sorted(platform_configs(settings).items()):
-        if platforms is None or platform_id in platforms:
-            async for finding in link_findings(config, standard=standard, clock=clock):
-                yield finding
+    configs = platform_configs(settings)
+    chosen = [config for name, config in sorted(configs.items()) if platforms is None or name in platforms]
+    for config in chosen:
+        async for finding in link_findings(config, standard=standard, clock=clock):
+            yield finding
+    async for finding in quota_findings(settings, chosen, standard=standard, clock=clock):
+        yield finding
 
 
 async def say_faults(settings: Settings, *, say: Callable[[str], None]) -> None:

@@ -6,7 +6,7 @@ From the registry's snapshot, confirmed less than a second ago: a stop counts wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bashu.v1.common_pb2 import PlatformStatus
@@ -38,10 +38,14 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds for one query: platforms that are closed, and how much of an answer each lets out."""
+    """What holds for one query: platforms that are closed, and how much of an answer each lets out.
+
+    ``quotas``: questions a day that platforms grant the lender, where they limit them.
+    """
 
     closed: Mapping[str, Closed]
     policies: Mapping[str, ExportPolicy]
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
 
 class Controls:
@@ -62,6 +66,9 @@ class Controls:
                 for name, state in states.items()
                 if state is not PlatformState.RUNNING
             },
+            quotas={}
+            if is_self
+            else {name: row.daily_quota for name, row in access.items() if row and row.daily_quota},
             policies={} if is_self else {name: row.export_policy for name, row in access.items() if row is not None},
         )
 
@@ -96,7 +103,7 @@ def _grade_alone(record: CreditRecord, item: DataItem) -> CreditRecord:
     copy = CreditRecord()
     copy.CopyFrom(record)
     body = body_of(copy)
-    for field, _ in list(body.ListFields()):
-        if field.name not in kept:
-            body.ClearField(field.name)
+    for member, _ in list(body.ListFields()):
+        if member.name not in kept:
+            body.ClearField(member.name)
     return copy

@@ -58,6 +58,24 @@ SELECT entry_id, body, leaf_hash FROM ledger_entry
 WHERE entry_id > $1 AND entry_id < $2 ORDER BY entry_id LIMIT $3"""
 _ENTRIES_AT_ONCE: Final = 2_000
 
+_LEASE_QUOTA: Final = """
+WITH clock AS (SELECT bashu_now() AT TIME ZONE 'Asia/Shanghai' AS local),
+leased AS (
+    INSERT INTO platform_quota AS q (platform_id, holder, day, taken, block)
+    SELECT $1, $2, local::date, least($3::bigint, $4::bigint), least($3::bigint, $4::bigint) FROM clock
+    ON CONFLICT (platform_id, holder, day) DO UPDATE
+    SET taken = q.taken + least($3::bigint, $4::bigint - q.taken), block = least($3::bigint, $4::bigint - q.taken)
+    WHERE q.taken < $4::bigint
+    RETURNING block)
+SELECT coalesce((SELECT block FROM leased), 0) AS count, local::date AS day,
+    extract(epoch FROM (local::date + 1)::timestamp - local)::float8 AS seconds_left
+FROM clock"""
+_RETURN_QUOTA: Final = """
+UPDATE platform_quota SET taken = taken - $4 WHERE platform_id = $1 AND holder = $2 AND day = $3 AND taken >= $4"""
+_QUOTA_TAKEN: Final = """
+SELECT platform_id, holder, taken FROM platform_quota
+WHERE day = (SELECT (bashu_now() AT TIME ZONE 'Asia/Shanghai')::date)"""
+
 
 DisclosureKey = tuple[str, str, str]
 """Platform, data item, kind."""
@@ -187,3 +205,29 @@ async def entries_between(db: Statements, begin: datetime, end: datetime) -> lis
 
 def _first_id(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=uuid7(int(moment.timestamp() * 1000)).int >> 80 << 80)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaBlock:
+    """Calls of one day that were granted, none where the quota is gone; ``seconds_left`` until the day ends."""
+
+    count: int
+    day: date
+    seconds_left: float
+
+
+async def lease_quota(db: Statements, platform_id: str, holder: str, *, block: int, limit: int) -> QuotaBlock:
+    """Take up to ``block`` of today's ``limit`` for one worker, in one statement."""
+    row = await db.fetchrow(_LEASE_QUOTA, platform_id, holder, block, limit)
+    assert row is not None
+    return QuotaBlock(count=row["count"], day=row["day"], seconds_left=row["seconds_left"])
+
+
+async def return_quota(db: Statements, platform_id: str, holder: str, *, day: date, count: int) -> None:
+    """Give back what a worker took and did not use."""
+    await db.execute(_RETURN_QUOTA, platform_id, holder, day, count)
+
+
+async def quota_taken(db: Statements) -> dict[tuple[str, str], int]:
+    """Return what was taken today by platform and holder."""
+    return {(row["platform_id"], row["holder"]): row["taken"] for row in await db.fetch(_QUOTA_TAKEN)}

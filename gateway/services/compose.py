@@ -171,13 +171,16 @@ def compose_server(
             standard=standard,
             clock=clock,
         ),
-        standard=StandardServicer(standard=standard, adapters=adapters, registry=registry, health=engine.health),
+        standard=StandardServicer(
+            standard=standard, adapters=adapters, registry=registry, health=engine.health, quotas=engine.quotas
+        ),
         platform=PlatformServicer(
             controls=PlatformControls(pools.plain, administration=administration),
             disclosures=engine.disclosures,
             reconciliation=Reconciliation(
                 pools.plain, adapters=adapters, entries=entries, pseudonyms=pseudonyms, signer=signer, clock=clock
             ),
+            quotas=engine.quotas,
             registry=registry,
             standard=standard,
         ),

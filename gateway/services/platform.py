@@ -22,6 +22,7 @@ from gateway.identity.model import (
 from gateway.identity.registry import Registry
 from gateway.interceptors import Context
 from gateway.platform.disclosures import Disclosures
+from gateway.platform.quotas import SharedQuotas
 from gateway.platform.reconciliation import LISTED, Reconciliation
 from gateway.platform.service import PlatformControls
 from gateway.services.paging import page_size
@@ -38,10 +39,12 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
         controls: PlatformControls,
         disclosures: Disclosures,
         reconciliation: Reconciliation,
+        quotas: SharedQuotas | None = None,
         registry: Registry,
         standard: Standard,
     ) -> None:
         self._reconciliation = reconciliation
+        self._quotas = quotas
         self._controls = controls
         self._disclosures = disclosures
         self._registry = registry
@@ -84,6 +87,9 @@ class PlatformServicer(platform_pb2_grpc.PlatformServiceServicer):
             raise BashuError(Reason.MALFORMED, "a page token that an answer gave", field="page.page_token")
         found = await self._controls.page(request.platform_id, after=token, limit=size + 1)
         response = platform_pb2.ListPlatformAccessResponse(accesses=[_message(access) for access in found[:size]])
+        taken = await self._quotas.taken() if self._quotas else {}
+        for access in response.accesses:
+            access.daily_quota_taken = taken.get((access.platform_id, access.lender), 0)
         if len(found) > size:
             response.page.next_page_token = found[size - 1].institution
         return response

@@ -11,6 +11,7 @@ from gateway.identity.model import PlatformState
 from gateway.identity.registry import Registry
 from gateway.interceptors import Context
 from gateway.platform.health import Health, PlatformHealth
+from gateway.platform.quotas import GATEWAY, SharedQuotas
 from standards.catalogue import Standard
 from standards.items import DataItem
 from standards.tables import Validity
@@ -20,8 +21,15 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
     """Answers from tables that were read when the worker started."""
 
     def __init__(
-        self, *, standard: Standard, adapters: Mapping[str, Adapter], registry: Registry, health: PlatformHealth
+        self,
+        *,
+        standard: Standard,
+        adapters: Mapping[str, Adapter],
+        registry: Registry,
+        health: PlatformHealth,
+        quotas: SharedQuotas | None = None,
     ) -> None:
+        self._quotas = quotas
         self._standard = standard
         self._adapters = adapters
         self._registry = registry
@@ -116,12 +124,18 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
     async def ListPlatforms(  # noqa: N802
         self, _request: standard_pb2.ListPlatformsRequest, _context: Context
     ) -> standard_pb2.ListPlatformsResponse:
-        """Return the platforms with their coverage, state and latency as this worker saw them for five minutes."""
+        """Return the platforms with their coverage and quota, and state and latency as this worker saw them lately."""
         known = (await self._registry.snapshot()).platforms
+        limits = self._quotas.limits if self._quotas else {}
+        taken = await self._quotas.taken() if self._quotas and limits else {}
         rows = []
         for platform_id, adapter in sorted(self._adapters.items()):
             decided = known[platform_id].state if platform_id in known else PlatformState.RUNNING
-            rows.append(_platform(adapter.platform, self._health.of(platform_id, decided)))
+            row = _platform(adapter.platform, self._health.of(platform_id, decided))
+            if platform_id in limits:
+                row.daily_quota = limits[platform_id]
+                row.daily_quota_taken = taken.get((platform_id, GATEWAY), 0)
+            rows.append(row)
         return standard_pb2.ListPlatformsResponse(platforms=rows)
 
 

@@ -18,6 +18,7 @@ from bashu.client import Bashu, new_request_id
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
 from bashu.v1 import platform_pb2, standard_pb2
+from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import COMPLETENESS_EMPTY
 from core.clock import SHANGHAI
 from loadtest.observation import books, ledger_reader, until
@@ -188,6 +189,24 @@ async def test_a_dishonest_debtor_that_its_platform_keeps_back_gets_no_grade(
     assert (evaluation.grade, evaluation.no_grade_reason) == ("XYD-N", "NOT_ANSWERED")
     assert not evaluation.HasField("score")
     assert report.completeness != COMPLETENESS_EMPTY
+
+
+async def test_a_lender_s_questions_of_a_day_are_counted_and_the_rest_is_not_sent(
+    bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], stack: Stack
+) -> None:
+    first, second = persons
+    limited = granted(await first.access(LENDER), daily_quota=1)
+    await first.admit(**limited)
+    assert (await second.admit(**limited)).confirmed
+    consent_id = await consented()
+    assert (await asked(bank, consent_id))["enterprise_registration"][1] == ""
+    before = len((await books(stack))["chongqing"]["enquiries"])
+    found = await asked(bank, consent_id)
+    status = str(PlatformStatus.PLATFORM_STATUS_QUOTA_EXHAUSTED)
+    assert found["enterprise_registration"] == (status, "LENDER_DAILY_QUOTA")
+    assert found["sichuan"][0] == "True"
+    assert len((await books(stack))["chongqing"]["enquiries"]) == before
+    assert (await first.access(LENDER)).daily_quota_taken == 1
 
 
 async def test_every_decision_is_an_entry(persons: tuple[Operator, Operator], stack: Stack) -> None:
