@@ -129,6 +129,10 @@ test-kill: $(VENV)/.runtime ## Kill -9 worker, sealer and PostgreSQL under load,
 tamper: $(VENV)/.runtime ## Tamper as the database's owner; write what finds it into docs/tampering.md
 	@$(BIN)/python -m loadtest.tamper
 
+.PHONY: load-p5
+load-p5: $(VENV)/.runtime ## Measure gathered admissions and releases: batch sizes, waiting, PostgreSQL's CPU a query (3 minutes)
+	@$(BIN)/python -m loadtest.batching $(ARGS)
+
 load-quick: $(VENV)/.dev ## Measure the whole path for a few seconds, open loop
 	@$(BIN)/python -m loadtest.quick
 

@@ -25,7 +25,7 @@ from core.permit import Permit
 from database import Database, LockLost, UniqueConflict
 from gateway import store
 from gateway.artefacts import Artefacts
-from gateway.batcher import Batcher
+from gateway.batcher import AS_SERVED, Batcher, Gathering
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.entries import Attempted, Entries
@@ -173,6 +173,7 @@ class Admissions:
         denials: Denials,
         time: DatabaseTime,
         clock: Clock,
+        gathering: Gathering = AS_SERVED,
     ) -> None:
         self._db = db
         self._rules = rules
@@ -185,7 +186,7 @@ class Admissions:
         self._denials = denials
         self._time = time
         self._clock = clock
-        self._batcher: Batcher[_Question, Admitted | Refusal] = Batcher(self._decide)
+        self._batcher: Batcher[_Question, Admitted | Refusal] = Batcher(self._decide, gathering)
 
     async def run(self) -> None:
         """Decide what gathers until cancelled."""

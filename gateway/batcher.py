@@ -6,6 +6,7 @@ The batch runs in the batcher's own task: a cancelled caller abandons its future
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,10 +27,25 @@ BUSY_FROM: Final = 4
 RETRY_AFTER_S: Final = 0.2
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """How a batcher gathers. ``told`` hears of each batch as it starts: how long each of its items waited, seconds."""
+
+    max_batch: int = MAX_BATCH
+    max_waiting: int = MAX_WAITING
+    linger_s: float = LINGER_S
+    busy_from: int = BUSY_FROM
+    told: Callable[[Sequence[float]], None] | None = None
+
+
+AS_SERVED: Final = Gathering()
+
+
 @dataclass(slots=True)
 class _Waiting(Generic[T, R]):
     item: T
     future: asyncio.Future[R]
+    since: float
 
 
 class Batcher(Generic[T, R]):
@@ -41,15 +57,10 @@ class Batcher(Generic[T, R]):
     def __init__(
         self,
         handle: Callable[[list[T]], Awaitable[Sequence[R | BashuError]]],
-        *,
-        max_batch: int = MAX_BATCH,
-        max_waiting: int = MAX_WAITING,
-        linger_s: float = LINGER_S,
+        gathering: Gathering = AS_SERVED,
     ) -> None:
         self._handle = handle
-        self._max_batch = max_batch
-        self._max_waiting = max_waiting
-        self._linger_s = linger_s
+        self._gathering = gathering
         self._queue: deque[_Waiting[T, R]] = deque()
         self._arrived = asyncio.Event()
         self._last_size = 0
@@ -63,14 +74,14 @@ class Batcher(Generic[T, R]):
         """
         if self._is_over:
             raise _draining()
-        if len(self._queue) >= self._max_waiting:
+        if len(self._queue) >= self._gathering.max_waiting:
             raise BashuError(
                 Reason.OVERLOADED,
                 "too many queries are waiting",
                 turn=Turn.CALLER,
                 retry_after_s=RETRY_AFTER_S,
             )
-        waiting: _Waiting[T, R] = _Waiting(item, asyncio.get_running_loop().create_future())
+        waiting: _Waiting[T, R] = _Waiting(item, asyncio.get_running_loop().create_future(), time.monotonic())
         self._queue.append(waiting)
         self._arrived.set()
         return await waiting.future
@@ -84,6 +95,7 @@ class Batcher(Generic[T, R]):
                 batch = self._take()
                 self._last_size = len(batch)
                 if batch:
+                    self._tell(batch)
                     await self._do(batch)
         finally:
             self._is_over = True
@@ -94,16 +106,22 @@ class Batcher(Generic[T, R]):
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        if self._last_size >= BUSY_FROM and len(self._queue) < self._max_batch:
-            await asyncio.sleep(self._linger_s)
+        how = self._gathering
+        if how.linger_s and self._last_size >= how.busy_from and len(self._queue) < how.max_batch:
+            await asyncio.sleep(how.linger_s)
 
     def _take(self) -> list[_Waiting[T, R]]:
         batch: list[_Waiting[T, R]] = []
-        while self._queue and len(batch) < self._max_batch:
+        while self._queue and len(batch) < self._gathering.max_batch:
             waiting = self._queue.popleft()
             if not waiting.future.done():  # Whoever gave up before the start costs nothing.
                 batch.append(waiting)
         return batch
+
+    def _tell(self, batch: Sequence[_Waiting[T, R]]) -> None:
+        if self._gathering.told is not None:
+            now = time.monotonic()
+            self._gathering.told([now - waiting.since for waiting in batch])
 
     async def _do(self, batch: list[_Waiting[T, R]]) -> None:
         try:

@@ -15,7 +15,7 @@ from core.errors import BashuError, Reason, Turn
 from core.permit import Permit, Receipt
 from database import Database, LockLost
 from gateway import store
-from gateway.batcher import Batcher
+from gateway.batcher import AS_SERVED, Batcher, Gathering
 from gateway.database_time import DatabaseTime
 from gateway.entries import Entries, PlatformLine
 from gateway.intents import IntentKey, OpenIntent, write_outcomes
@@ -33,12 +33,20 @@ _LOCK_TRIES: Final = 3
 class Releases:
     """Releases and fails admitted questions; one per worker. :meth:`run` belongs to the worker's task group."""
 
-    def __init__(self, db: Database, *, entries: Entries, signer: Signer, time: DatabaseTime) -> None:
+    def __init__(
+        self,
+        db: Database,
+        *,
+        entries: Entries,
+        signer: Signer,
+        time: DatabaseTime,
+        gathering: Gathering = AS_SERVED,
+    ) -> None:
         self._db = db
         self._entries = entries
         self._signer = signer
         self._time = time
-        self._batcher: Batcher[store.Release, Receipt | None] = Batcher(self._release)
+        self._batcher: Batcher[store.Release, Receipt | None] = Batcher(self._release, gathering)
 
     async def run(self) -> None:
         """Release what gathers until cancelled."""

@@ -310,7 +310,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None, run=True):
+async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None, run=True, hot=lambda db: db):
     clock = SystemClock()
     time = DatabaseTime(clock)
     pseudonyms = Pseudonyms(b"pseudonym-key-not-real", COMMITMENT_KEYS, operator_key=OPERATOR_KEY)
@@ -344,7 +344,7 @@ async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None
                 commitment_holders=COMMITMENT_HOLDERS,
             ),
             admissions=Admissions(
-                db,
+                hot(db),
                 rules=RULES,
                 artefacts=Artefacts(VOCABULARY),
                 registry=registry,
@@ -356,7 +356,7 @@ async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None
                 time=time,
                 clock=clock,
             ),
-            releases=Releases(db, entries=entries, signer=SIGNER, time=time),
+            releases=Releases(hot(db), entries=entries, signer=SIGNER, time=time),
             sweeper=Sweeper(db, entries=entries),
             holds=SubjectHolds(db, pseudonyms=pseudonyms, entries=entries),
             loans=Loans(db, pseudonyms=pseudonyms, entries=entries),

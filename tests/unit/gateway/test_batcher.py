@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from core.errors import BashuError, Reason
-from gateway.batcher import Batcher
+from gateway.batcher import Batcher, Gathering
 
 
 class Handler:
@@ -29,7 +29,7 @@ class Handler:
 
 @asynccontextmanager
 async def running(handler, **options):
-    batcher = Batcher(handler, **options)
+    batcher = Batcher(handler, Gathering(**options))
     task = asyncio.create_task(batcher.run())
     try:
         yield batcher, task
@@ -141,3 +141,33 @@ async def test_only_a_busy_batcher_lingers(monkeypatch):
         assert naps == [0.003]
         await batcher.submit(10)
         assert naps == [0.003]
+
+
+async def test_a_batcher_may_linger_always_or_never(monkeypatch):
+    naps = []
+    sleep = asyncio.sleep
+
+    async def nap(seconds):
+        naps.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    handler = Handler()
+    handler.gate.set()
+    async with running(handler, linger_s=0.0, busy_from=0) as (batcher, _):
+        await batcher.submit(1)
+    assert naps == []
+    async with running(handler, linger_s=0.003, busy_from=0) as (batcher, _):
+        await batcher.submit(1)
+    assert naps == [0.003]
+
+
+async def test_who_listens_hears_of_each_batch_how_long_its_items_waited():
+    heard = []
+    handler = Handler()
+    async with running(handler, told=heard.append) as (batcher, _):
+        tasks = await first_in_flight(batcher, handler, 1, 2, 3)
+        handler.gate.set()
+        await asyncio.gather(*tasks)
+    assert [len(waits) for waits in heard] == [1, 2]
+    assert all(wait >= 0 for waits in heard for wait in waits)
