@@ -60,12 +60,15 @@ refusals: $(VENV)/.runtime ## Make one wrong request for every reason and compar
 	@$(BIN)/python -m loadtest.refusals
 
 # --- proving it -------------------------------------------------------------------------------------------------
-.PHONY: test test-bundled check format proto proto-diff race crash load-quick
+.PHONY: test test-fault test-bundled check format proto proto-diff race crash load-quick
 test: $(VENV)/.dev ## Run the test suite
-	@$(BIN)/pytest -q $(ARGS)
+	@$(BIN)/pytest -q --ignore=tests/fault $(ARGS)
+
+test-fault: $(VENV)/.dev ## Run the fault suite: platforms that misbehave, disorder in the ledger, all of docs/platforms/faults.md
+	@$(BIN)/pytest -q tests/fault $(ARGS)
 
 test-bundled: $(VENV)/.dev ## Run the tests that touch PostgreSQL with the bundled binaries
-	@PG_BIN=bundled $(BIN)/pytest -q tests/integration tests/fault $(ARGS)
+	@PG_BIN=bundled $(BIN)/pytest -q tests/integration tests/fault --ignore=tests/fault/test_fault_matrix.py $(ARGS)
 
 check: $(VENV)/.dev setup-node ## Lint, types, import contracts, contract lint, generated code, migrations
 	$(BIN)/ruff check .
@@ -98,6 +101,10 @@ scorecard: $(VENV)/.runtime ## Write docs/standard/scorecard.md: the card of the
 .PHONY: validation
 validation: $(VENV)/.runtime ## Evaluate 1,000 invented firms by real calls; write docs/standard/validation.html (3 minutes)
 	@$(BIN)/python -m loadtest.validation $(ARGS)
+
+.PHONY: fault-matrix
+fault-matrix: $(VENV)/.runtime ## Write docs/platforms/faults.md: what each fault of a platform does to a query
+	@$(BIN)/python -m loadtest.fault_matrix
 
 .PHONY: catalogue
 catalogue: $(VENV)/.runtime ## Write docs/standard/catalogue.md: every data item, which platform holds it, its fields

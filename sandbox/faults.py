@@ -17,10 +17,16 @@ FAULTS_KEPT: Final = 1_000
 class FaultKind(StrEnum):
     """What may be forced."""
 
+    SLOW = "slow"
     STALL = "stall"
+    HALF_OPEN = "half_open"
     RESET = "reset"
     HTTP_500 = "http_500"
     CODE_9999 = "code_9999"
+    UNLISTED_CODE = "unlisted_code"
+    CLOCK_OFF = "clock_off"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - the name of a fault
+    REVOKED = "revoked"
     WRONG_SUBJECT = "wrong_subject"
     WRONG_SIGNATURE = "wrong_signature"
     WRONG_ENCODING = "wrong_encoding"
@@ -29,6 +35,10 @@ class FaultKind(StrEnum):
     PARTIAL = "partial"
     MAINTENANCE = "maintenance"
     QUOTA = "quota"
+
+
+SLOW_S: Final = 0.5
+"""How much later a slow answer comes, well inside any caller's deadline."""
 
 
 class Fault(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from sandbox.chongqing import messages
 from sandbox.chongqing.answers import Answer, bare
@@ -26,6 +26,9 @@ from sandbox.faults import FaultKind, Faults
 
 CONTENT_TYPE: Final = "application/xml; charset=GB18030"
 _SHOWN_ANYWHERE: Final = frozenset(FaultKind) - {
+    FaultKind.HALF_OPEN,
+    FaultKind.REVOKED,
+    FaultKind.TOKEN_EXPIRED,
     FaultKind.WRONG_SUBJECT,
     FaultKind.WRONG_SIGNATURE,
     FaultKind.EXTRA_ITEMS,
@@ -33,10 +36,16 @@ _SHOWN_ANYWHERE: Final = frozenset(FaultKind) - {
 }
 _SHOWN: Final = {
     Transaction.SUBMIT: _SHOWN_ANYWHERE | {FaultKind.PARTIAL},
-    Transaction.FETCH: frozenset(FaultKind) - {FaultKind.PARTIAL},
+    Transaction.FETCH: frozenset(FaultKind) - {FaultKind.PARTIAL, FaultKind.TOKEN_EXPIRED},
 }
 _SECOND_QUOTA: Final = "1"
 _DAY_QUOTA: Final = "2"
+_FORCED_REFUSALS: Final = {
+    FaultKind.CLOCK_OFF: bare(Fhm.CLOCK),
+    FaultKind.CODE_9999: bare(Fhm.SYSTEM_ERROR),
+    FaultKind.REVOKED: bare(Fhm.AUTHORISATION_MISSING),
+}
+_UNLISTED_CODE: Final = "7777"
 _OVERSIZE: Final = 2 * 1024 * 1024
 _UNDECODABLE: Final = b"<BZ>\xff</BZ>"
 _TRANSACTIONS: Final[dict[Transaction, Callable[[State, Asked], Answer]]] = {
@@ -65,6 +74,14 @@ _SILENCES: Final = {
 }
 
 
+class Written(NamedTuple):
+    """An answer's bytes; whether they come late, and whether the second half of them never does."""
+
+    body: bytes
+    is_slow: bool = False
+    is_cut: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """The platform without its sockets. Every answer is made without waiting for anything."""
@@ -74,8 +91,8 @@ class Platform:
     faults: Faults
     signing_key: SigningKey
 
-    def answer(self, call: Call) -> bytes | Silence:
-        """Return the answer's bytes, or the silence that was forced."""
+    def answer(self, call: Call) -> Written | Silence:
+        """Return the answer, or the silence that was forced."""
         request = _read(call)
         transaction = PATHS.get(call.path)
         lsh = "" if request is None else messages.serial(request.head)
@@ -85,8 +102,10 @@ class Platform:
         answer = self._refused(call, transaction, fault)
         if answer is None and request is not None and transaction is not None and _fits(call, request, transaction):
             asked = Asked(jgdm=call.jgdm, lsh=lsh, intent=call.intent, request=request, fault=fault)
-            answer = bare(Fhm.SYSTEM_ERROR) if fault is FaultKind.CODE_9999 else self._run(transaction, asked)
-        return self._written(answer or bare(Fhm.FORMAT), lsh=lsh, fault=fault)
+            answer = _FORCED_REFUSALS.get(fault) if fault else None
+            answer = answer or self._run(transaction, asked)
+        written = self._written(answer or bare(Fhm.FORMAT), lsh=lsh, fault=fault)
+        return Written(written, is_slow=fault is FaultKind.SLOW, is_cut=fault is FaultKind.HALF_OPEN)
 
     def _refused(self, call: Call, transaction: Transaction | None, fault: FaultKind | None) -> Answer | None:
         if fault is FaultKind.MAINTENANCE:
@@ -118,7 +137,8 @@ class Platform:
         if fault is FaultKind.WRONG_ENCODING:
             # Signed as it is sent, so that the reader meets the encoding and not the signature.
             body = body_bytes(inner or "").replace(b"</BODY>", _UNDECODABLE + b"</BODY>")
-        head = [("FHM", answer.fhm.value), ("FHXX", answer.words), ("LSH", lsh)]
+        code = _UNLISTED_CODE if fault is FaultKind.UNLISTED_CODE else answer.fhm.value
+        head = [("FHM", code), ("FHXX", answer.words), ("LSH", lsh)]
         if body is not None and answer.is_signed:
             signed = body if fault is not FaultKind.WRONG_SIGNATURE else body + b" "
             head += [

@@ -18,14 +18,14 @@ from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
 from sandbox.chongqing.messages import compact_time
-from sandbox.chongqing.platform import Platform, Silence
+from sandbox.chongqing.platform import Platform, Silence, Written
 from sandbox.chongqing.reader import MAX_REQUEST_BYTES
 from sandbox.chongqing.serials import SerialBook
 from sandbox.chongqing.state import State
 from sandbox.clock import Clocks
 from sandbox.credentials import SigningKey
 from sandbox.disputes import DisputeDesk
-from sandbox.faults import Faults
+from sandbox.faults import SLOW_S, Faults
 from sandbox.world import World
 
 _ANSWER_TYPE: Final = "text/xml; charset=GB18030"
@@ -75,10 +75,9 @@ class _Endpoint:
         """Answer one request."""
         answer = self._platform.answer(_call(request, await _body(request)))
         self._log.debug("chongqing_answered", path=request.path, silence=isinstance(answer, Silence))
-        if isinstance(answer, bytes):
-            now = compact_time(self._platform.state.clocks.chongqing.now())
-            return web.Response(body=answer, headers={"Content-Type": _ANSWER_TYPE, "X-CQ-SJC": now})
         match answer:
+            case Written():
+                return await self._sent(request, answer)
             case Silence.STALL:
                 await self._stall(request)
             case Silence.RESET:
@@ -86,6 +85,20 @@ class _Endpoint:
             case Silence.HTTP_500:
                 pass
         return web.Response(status=500, text="Internal Server Error")
+
+    async def _sent(self, request: web.Request, answer: Written) -> web.StreamResponse:
+        now = compact_time(self._platform.state.clocks.chongqing.now())
+        headers = {"Content-Type": _ANSWER_TYPE, "X-CQ-SJC": now}
+        if answer.is_slow:
+            await asyncio.sleep(SLOW_S)
+        if not answer.is_cut:
+            return web.Response(body=answer.body, headers=headers)
+        half = web.StreamResponse(headers={**headers, "Content-Length": str(len(answer.body))})
+        await half.prepare(request)
+        await half.write(answer.body[: len(answer.body) // 2])
+        await self._stall(request)
+        _reset(request)
+        return half
 
     async def stop(self, _: web.Application) -> None:
         """Release every stalled call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
@@ -12,9 +13,9 @@ import msgspec
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from sandbox.faults import Fault, FaultKind
+from sandbox.faults import SLOW_S, Fault, FaultKind
 from sandbox.sichuan.envelope import DataStatus, payload_bytes, seal
-from sandbox.sichuan.refusals import Refusal, failed, forbidden
+from sandbox.sichuan.refusals import Refusal, failed
 
 WRONG_CODE: Final = "91510107XXTT90033Y"
 """The subject that a lying answer names: a firm that nobody asks about."""
@@ -23,6 +24,16 @@ SILENCE_S: Final = 120.0
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for 0 s: closing sends RST instead of FIN."""
 _OVER_THE_LIMIT: Final = 3 * 1024 * 1024
+_REFUSALS: Final = {
+    FaultKind.CODE_9999: (HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"),
+    FaultKind.UNLISTED_CODE: (HTTPStatus.IM_A_TEAPOT, "not in the interface"),
+    FaultKind.TOKEN_EXPIRED: (HTTPStatus.UNAUTHORIZED, "token expired"),
+    FaultKind.REVOKED: (HTTPStatus.FORBIDDEN, "authorization revoked"),
+    FaultKind.MAINTENANCE: (HTTPStatus.SERVICE_UNAVAILABLE, "system maintenance"),
+    FaultKind.QUOTA: (HTTPStatus.FORBIDDEN, "daily quota exceeded"),
+}
+_AHEAD: Final = "ahead"
+_A_DAY: Final = timedelta(days=1)
 _EXTRA_MODULE: Final = {"status": 200, "dataStatus": DataStatus.NODATA.value, "asOf": "2026-01-01", "data": []}
 
 
@@ -31,18 +42,18 @@ async def before(request: web.Request, fault: Fault | None, server: str) -> None
     if fault is None:
         return
     match fault.kind:
+        case FaultKind.SLOW:
+            await asyncio.sleep(SLOW_S)
         case FaultKind.STALL:
             await silence(request)
         case FaultKind.RESET:
             break_off(request)
+        case FaultKind.CLOCK_OFF:
+            request[_AHEAD] = _A_DAY
         case FaultKind.HTTP_500:
             raise failed(server)
-        case FaultKind.CODE_9999:
-            raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
-        case FaultKind.MAINTENANCE:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "system maintenance")
-        case FaultKind.QUOTA:
-            raise forbidden("daily quota exceeded")
+        case kind if kind in _REFUSALS:
+            raise Refusal(*_REFUSALS[kind])
         case _:
             return
 
@@ -51,6 +62,20 @@ async def silence(request: web.Request) -> NoReturn:
     """Say nothing until the caller is long gone, then break off."""
     await asyncio.sleep(SILENCE_S)
     break_off(request)
+
+
+async def half(request: web.Request, body: bytes) -> NoReturn:
+    """Send the first half of an answer and no more."""
+    answer = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    await answer.prepare(request)
+    await answer.write(body[: len(body) // 2])
+    await silence(request)
+
+
+def ahead(request: web.Request) -> timedelta:
+    """Return how far the clock of this answer is off."""
+    told: timedelta = request.get(_AHEAD, timedelta(0))
+    return told
 
 
 async def wait(patience_s: float) -> None:

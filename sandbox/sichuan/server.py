@@ -121,7 +121,7 @@ class _Server:
         except Exception as error:  # noqa: BLE001 - the border: a bug here is the platform's internal error
             _log.error("sichuan_internal_error", error=type(error).__name__, path=request.path)
             answer = _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
-        answer.headers["Date"] = format_datetime(self._clocks.sichuan.now(), usegmt=True)
+        answer.headers["Date"] = format_datetime(self._clocks.sichuan.now() + faulty.ahead(request), usegmt=True)
         return answer
 
     async def token(self, request: web.Request) -> web.Response:
@@ -158,7 +158,7 @@ class _Server:
         day, page = requests.book_page(request.match_info["day"], request.query, self._clocks.sichuan.today())
         fault = self._faults.take(PlatformId.SICHUAN, None, "reconciliation")
         await faulty.before(request, fault, "reconciliation")
-        return self._enveloped(request, book_page(self._book, day, page), fault, {})
+        return await self._enveloped(request, book_page(self._book, day, page), fault, {})
 
     async def identity(self, request: web.Request) -> web.Response:
         """``GET /v2/identity``."""
@@ -167,7 +167,7 @@ class _Server:
         code = requests.subject_key(request.query, SubjectKey.CODE)
         fault = self._faults.take(PlatformId.SICHUAN, code, "identity")
         await faulty.before(request, fault, "identity")
-        return self._enveloped(request, self._queries.identity(code), fault, {})
+        return await self._enveloped(request, self._queries.identity(code), fault, {})
 
     async def module(self, request: web.Request) -> web.Response:
         """``GET /v2/enterprises/{group}/modules/{module}``."""
@@ -194,7 +194,7 @@ class _Server:
         if answer.code is not None:
             is_false = fault is not None and fault.kind is FaultKind.WRONG_SUBJECT
             headers["x-credit-code"] = faulty.WRONG_CODE if is_false else answer.code
-        return self._enveloped(request, answer.payload, fault, headers)
+        return await self._enveloped(request, answer.payload, fault, headers)
 
     async def report(self, request: web.Request) -> web.Response:
         """``POST /v2/reports``."""
@@ -207,16 +207,18 @@ class _Server:
         answer = self._queries.report(body, asker)
         if answer.waits:
             await faulty.wait(patience_s)
-        return self._enveloped(request, answer.payload, fault, {})
+        return await self._enveloped(request, answer.payload, fault, {})
 
     def _check_token(self, request: web.Request) -> None:
         self._tokens.check(request.headers.get("Authorization"))
 
-    def _enveloped(
+    async def _enveloped(
         self, request: web.Request, payload: Payload, fault: Fault | None, headers: dict[str, str]
     ) -> web.Response:
         is_zipped = requests.is_zipped(request)
         body = faulty.sealed(payload.content, payload.status, self._key.public_key, is_zipped=is_zipped, fault=fault)
+        if fault is not None and fault.kind is FaultKind.HALF_OPEN:
+            await faulty.half(request, body)
         return web.Response(
             body=body,
             content_type="application/json",

@@ -17,7 +17,7 @@ from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.codes import PUBLIC_KINDS
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
-from sandbox.chongqing.platform import CONTENT_TYPE, Platform, Silence
+from sandbox.chongqing.platform import CONTENT_TYPE, Platform, Silence, Written
 from sandbox.chongqing.reader import DECLARATION
 from sandbox.chongqing.serials import SerialBook
 from sandbox.chongqing.signing import caller_signature, canonical_string
@@ -109,9 +109,9 @@ class Bench:
 
     def answer(self, call: Call) -> str:
         answer = self.platform.answer(call)
-        assert isinstance(answer, bytes)
-        assert answer.startswith(DECLARATION)
-        return answer[len(DECLARATION) :].decode("gb18030")
+        assert isinstance(answer, Written)
+        assert answer.body.startswith(DECLARATION)
+        return answer.body[len(DECLARATION) :].decode("gb18030")
 
     def ask(self, jydm: str, lsh: str, body: str, *, jgdm: str = JGDM) -> str:
         return self.answer(self.call(jydm, lsh, body, jgdm=jgdm))
@@ -529,10 +529,10 @@ def test_forced_bytes_do_not_decode_or_are_too_many(bench: Bench) -> None:
     body = f"<RWH>{value(bench.submit(), 'RWH')}</RWH><DQYS>1</DQYS>"
     bench.force(FaultKind.WRONG_ENCODING, count=1)
     undecodable = bench.platform.answer(bench.call("XY1003", "Q1", body))
-    assert isinstance(undecodable, bytes)
+    assert isinstance(undecodable, Written)
     with pytest.raises(UnicodeDecodeError):
-        undecodable.decode("gb18030")
+        undecodable.body.decode("gb18030")
     bench.force(FaultKind.OVERSIZED, count=1)
     oversized = bench.platform.answer(bench.call("XY1003", "Q1", body))
-    assert isinstance(oversized, bytes)
-    assert len(oversized) > 2 * 1024 * 1024
+    assert isinstance(oversized, Written)
+    assert len(oversized.body) > 2 * 1024 * 1024
