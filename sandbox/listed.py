@@ -31,6 +31,12 @@ def strong_firm(file: PlatformFile) -> Mapping[str, tuple[Entry, ...]]:
                 "worst_days": 0, "first": date(2019, 1, 1),
             },
         ),
+        "housing_provident_fund": (
+            {
+                "first": date(2017, 1, 1), "employees": 46, "base": wan("32.20"), "paid_on": latest.replace(day=20),
+                "paid_to": latest, "status": "0", "arrears": 0,
+            },
+        ),
         "water_usage": _utility("示例自来水有限公司", months, Decimal(210)),
         "electricity_usage": _utility("示例供电公司", months, Decimal(18500)),
         "intellectual_property": (

@@ -117,6 +117,9 @@ def _lists(file: PlatformFile, at: Moment) -> dict[str, tuple[Entry, ...]]:
                 "pledged": False, "id_no": PLANTED_ID_NO,
             },
         ),
+        "housing_provident_fund": (
+            {"paid_to": days.first_of_month(file.as_of.invoices), "status": "0", "id_no": PLANTED_ID_NO},
+        ),
         **permitted(replace(file, listed={}), printing(day)),
     }  # fmt: skip
 

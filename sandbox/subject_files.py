@@ -24,6 +24,7 @@ from sandbox.facts import (
     Dishonesty,
     Division,
     Enforcement,
+    Entry,
     Grade,
     Industry,
     Insured,
@@ -116,7 +117,16 @@ def in_arrears(code: str, name: str, at: Moment) -> PlatformFile:
         ),
         public_grade=_graded(file, Grade.MEDIUM, "61.0"),
         score=sichuan_score("455", "C2", "0.71", file.as_of.score, ("R02", "R05")),
+        listed={"housing_provident_fund": (_paused_fund(file),)},
     )
+
+
+def _paused_fund(file: PlatformFile) -> Entry:
+    last = days.last_months(days.first_of_month(file.as_of.invoices), 6)[-1]
+    return {
+        "first": date(2018, 6, 1), "employees": 30, "base": wan("15"), "paid_on": last.replace(day=10),
+        "paid_to": last, "status": "1", "arrears": yuan("26000"),
+    }  # fmt: skip
 
 
 def repaired(code: str, name: str, at: Moment) -> PlatformFile:
@@ -171,6 +181,7 @@ def snack_bar(code: str, name: str, at: Moment) -> PlatformFile:
         severity=Severity.MINOR,
         party_id_no=PLANTED_ID_NO,
     )
+    fund: Entry = {"employees": 1, "base": wan("0.40"), "paid_to": latest, "status": "0"}
     return replace(
         file,
         registration=replace(
@@ -194,7 +205,7 @@ def snack_bar(code: str, name: str, at: Moment) -> PlatformFile:
         penalties=(penalty,),
         public_grade=_graded(file, Grade.GOOD),
         score=None,
-        listed=permitted(file, FOOD),
+        listed=permitted(replace(file, listed={"housing_provident_fund": (fund,)}), FOOD),
     )
 
 

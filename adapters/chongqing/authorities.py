@@ -1,4 +1,4 @@
-"""What authorities decided about a firm: permits (section 7)."""
+"""What authorities decided or keep about a firm: permits, its housing fund (section 7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters.chongqing.listing import Listing, may, must, numbered
-from adapters.chongqing.reading import code, day, end_day, text, uscc
+from adapters.chongqing.reading import code, day, end_day, integer, month, text, uscc, wan
 from adapters.chongqing.shapes import LIMIT, Shape
 from bashu.v1 import items_pb2 as items
 
@@ -41,6 +41,22 @@ AUTHORITIES: Final[Mapping[str, Listing]] = {
                 may("LYDWDM", "source_unit_uscc", uscc),
             ),
             class3=frozenset({"XDRZJLX", "XDRZJHM", "FRZJHM"}),
+        ),
+    ),
+    "housing_provident_fund": Listing(
+        group="GJJXX",
+        message=items.HousingProvidentFund,
+        shape=Shape(
+            tags=(
+                may("CJNY", "first_paid_month", month),
+                may("ZGRS", "employee_count", integer),
+                may("JCJS", "contribution_base", wan),
+                may("ZJJFRQ", "last_paid_on", day),
+                must("JZNY", "paid_to_month", month),
+                must("JFZT", "status", code({number: number for number in "012"})),
+                may("QFJE", "arrears", wan),
+            ),
+            class3=frozenset({"ZJHM"}),
         ),
     ),
 }

@@ -53,6 +53,7 @@ KINDS: Final[Mapping[str, str]] = {
     "specialised_sme": "ZJTX",
     "honours_and_awards": "RYBZ",
     "administrative_permission": "XZXK",
+    "housing_provident_fund": "GJJX",
 }
 """Data item and kind (模块)."""
 PUBLIC_KINDS: Final = frozenset({
@@ -86,6 +87,7 @@ GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "ZSCQ": frozenset({"ZSCQ"}),
     "RYZZ": frozenset({"ZJTX", "RYBZ"}),
     "XZXK": frozenset({"XZXK"}),
+    "GJJXX": frozenset({"GJJX"}),
 }
 """Groups, and the kinds that bring them."""
 SHARED_TAGS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -192,6 +192,22 @@ LISTINGS: Final[Mapping[str, tuple[Listing, ...]]] = {
             ("gas_usage", items.GasUsage, "GAS"),
         )
     ),
+    "ent-operate/housing-fund": (
+        Listing(
+            item="housing_provident_fund",
+            message=items.HousingProvidentFund,
+            personal=("employeeIdNo",),
+            members=(
+                _may("firstMonth", "first_paid_month", str, _month),
+                _may("employeeCnt", "employee_count", int, _count),
+                _may("baseAmt", "contribution_base", Decimal, _yuan),
+                _may("lastPayDate", "last_paid_on", str, _day),
+                _must("paidToMonth", "paid_to_month", str, _month),
+                _must("status", "status", str, _named("housing_fund_status_enterprise")),
+                _may("arrearsAmt", "arrears", Decimal, _yuan),
+            ),
+        ),
+    ),
     "ent-operate/finances": (
         Listing(
             item="financial_statement",
@@ -335,6 +351,7 @@ LISTINGS: Final[Mapping[str, tuple[Listing, ...]]] = {
     ),
 }
 PUBLIC: Final = frozenset(LISTINGS) - {
-    "ent-operate/utilities", "ent-operate/finances", "finance/credit-summary", "finance/cash-flow",
+    "ent-operate/utilities", "ent-operate/housing-fund", "ent-operate/finances", "finance/credit-summary",
+    "finance/cash-flow",
 }  # fmt: skip
 """Modules that need no authorisation (column P)."""

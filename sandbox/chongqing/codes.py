@@ -93,6 +93,7 @@ class Kind(StrEnum):
     ZJTX = "ZJTX"
     RYBZ = "RYBZ"
     XZXK = "XZXK"
+    GJJX = "GJJX"
 
 
 PUBLIC_KINDS: Final = frozenset(

@@ -139,6 +139,10 @@ LISTS: Final = (
         ("ZT", "status", _codes("VALID", "INVALID", "REVOKED", "DISPUTED")), ("LYDW", "source", _text),
         ("XDRZJLX", "id_type", _text), ("XDRZJHM", "id_no", _text), ("FRZJHM", "legal_rep_id_no", _text),
     )),
+    Listed(item="housing_provident_fund", kind=Kind.GJJX, group="GJJXX", row="GJ", as_of=_tax, columns=(
+        ("CJNY", "first", _MONTH), ("ZGRS", "employees", _COUNT), ("JCJS", "base", _WAN), ("ZJJFRQ", "paid_on", _DAY),
+        ("JZNY", "paid_to", _MONTH), ("JFZT", "status", _text), ("QFJE", "arrears", _WAN), ("ZJHM", "id_no", _text),
+    )),
 )  # fmt: skip
 """In the order in which their groups stand in ``BODY``."""
 

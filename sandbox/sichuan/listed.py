@@ -63,6 +63,12 @@ TABLES: Final[Mapping[str, tuple[tuple[str, str | None, Columns], ...]]] = {
     "ent-operate/utilities": (
         ("water_usage", "WATER", _UTILITY), ("electricity_usage", "POWER", _UTILITY), ("gas_usage", "GAS", _UTILITY),
     ),
+    "ent-operate/housing-fund": (("housing_provident_fund", None, (
+        ("firstMonth", "first", _month), ("employeeCnt", "employees", _as_is), ("baseAmt", "base", _yuan),
+        ("lastPayDate", "paid_on", _as_is), ("paidToMonth", "paid_to", _month),
+        ("status", "status", _words(**{"0": "正常缴费", "1": "暂停缴费（中断）", "2": "终止缴费"})),
+        ("arrearsAmt", "arrears", _yuan), ("employeeIdNo", "id_no", _as_is),
+    )),),
     "ent-operate/finances": (("financial_statement", None, (
         ("periodEnd", "end", _as_is), ("reportType", "kind", _words(ANNUAL="年报", QUARTER="季报", MONTH="月报")),
         ("audited", "audited", _as_is), ("totalAssets", "assets", _yuan), ("totalLiabilities", "liabilities", _yuan),

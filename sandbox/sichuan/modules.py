@@ -120,6 +120,7 @@ _LISTED: Final = (
     ("ent-operate/finances", _tax, SubjectKey.CODE, False),
     ("ent-operate/ip", _penalties, SubjectKey.CODE, True),
     ("ent-operate/qualifications", _penalties, SubjectKey.CODE, True),
+    ("ent-operate/housing-fund", _invoices, SubjectKey.CODE, False),
     ("ent-operate/administrative-permissions", _penalties, SubjectKey.NAME, True),
     ("justices/cases", _judicial, SubjectKey.NAME, True),
     ("justices/bankruptcy", _judicial, SubjectKey.NAME, True),

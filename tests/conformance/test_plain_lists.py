@@ -86,6 +86,10 @@ EXPECTED = {
         "lender_count_with_balance": 2, "balance_total": "400000.00", "worst_overdue_days_24m": 0,
         "first_credit_month": "2019-01",
     },
+    "housing_provident_fund": {
+        "paid_to_month": "2026-10", "status": "0", "employee_count": 46, "contribution_base": "322000.00",
+        "first_paid_month": "2017-01", "last_paid_on": "2026-10-20", "arrears": "0.00",
+    },
     "water_usage": {"usage_quantity": "210", "status": "1", "amount_paid": "12000.00"},
     "electricity_usage": {"usage_quantity": "18500", "period": "2026-10"},
     "intellectual_property": {"ip_kind": "INVENTION", "granted_on": "2022-09-06", "pledged": False},

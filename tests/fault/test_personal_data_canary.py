@@ -25,7 +25,7 @@ from loadtest.stack import Stack
 INDISCREET = "91500105XXTT0019XL"
 LISTS = (
     "registration_change", "serious_dishonest_list", "major_tax_violation", "court_judgment", "cash_flow_monthly",
-    "intellectual_property", "administrative_permission",
+    "intellectual_property", "administrative_permission", "housing_provident_fund",
 )  # fmt: skip
 ITEMS = (*DEMO_ITEMS, *LISTS)
 NAME = "重庆示例十九号印刷有限公司"
@@ -51,6 +51,7 @@ DROPPED = {
         "cash_flow_monthly": 1,
         "intellectual_property": 1,
         "administrative_permission": 3,
+        "housing_provident_fund": 1,
     },
     "sichuan": {
         "enterprise_registration": 2,
@@ -69,6 +70,7 @@ DROPPED = {
         "cash_flow_monthly": 1,
         "intellectual_property": 1,
         "administrative_permission": 3,
+        "housing_provident_fund": 1,
     },
 }
 """Values that each platform should not have sent about the indiscreet subject: every class-3 tag of both pages, once."""
