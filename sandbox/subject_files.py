@@ -41,6 +41,7 @@ from sandbox.facts import (
     yuan,
 )
 from sandbox.permits import FOOD, HYGIENE, permitted
+from sandbox.ratings import GRADED_BADLY, ONCE_CERTIFIED
 
 JINJIANG: Final = Division(code="510104", province="四川省", city="成都市", district="锦江区")
 YUBEI: Final = Division(code="500112", province="重庆市", city="市辖区", district="渝北区")
@@ -56,6 +57,7 @@ def dishonest(code: str, name: str, at: Moment) -> PlatformFile:
         tax_grades=tuple(replace(row, grade="C") for row in file.tax_grades),
         public_grade=_graded(file, Grade.POOR),
         score=Score(value=Decimal("22.0"), grade="CC", calculated_on=file.as_of.score),
+        listed=GRADED_BADLY,
         enforcements=(
             Enforcement(
                 case_no="（2026）渝0105执示例22号",
@@ -117,7 +119,7 @@ def in_arrears(code: str, name: str, at: Moment) -> PlatformFile:
         ),
         public_grade=_graded(file, Grade.MEDIUM, "61.0"),
         score=sichuan_score("455", "C2", "0.71", file.as_of.score, ("R02", "R05")),
-        listed={"housing_provident_fund": (_paused_fund(file),)},
+        listed={"housing_provident_fund": (_paused_fund(file),), **ONCE_CERTIFIED},
     )
 
 

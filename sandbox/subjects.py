@@ -32,6 +32,7 @@ from sandbox.facts import (
 from sandbox.listed import strong_firm
 from sandbox.permits import DISCHARGE, HAULAGE, TELECOMS, permitted
 from sandbox.personal_data import indiscreet_chongqing, indiscreet_sichuan
+from sandbox.ratings import CERTIFIED, GRADED_WELL
 from sandbox.ring import RING_A, RING_B, RING_C, RING_NAMES, ring_chongqing, ring_sichuan
 from sandbox.subject_files import JINJIANG, dishonest, hairdresser, in_arrears, repaired, snack_bar
 
@@ -59,7 +60,7 @@ def _first_chongqing(code: str, name: str, at: Moment) -> PlatformFile:
         file,
         registration=registration,
         guarantees=(_first_guarantee(Direction.RECEIVED),),
-        listed=permitted(replace(file, listed=strong_firm(file)), DISCHARGE),
+        listed=permitted(replace(file, listed={**strong_firm(file), **GRADED_WELL}), DISCHARGE),
     )
 
 
@@ -94,7 +95,7 @@ def _first_sichuan(code: str, name: str, at: Moment) -> PlatformFile:
 
 def _second(code: str, name: str, at: Moment) -> PlatformFile:
     file = sichuan_file(code, name, at)
-    listed = permitted(replace(file, listed=strong_firm(file)), TELECOMS)
+    listed = permitted(replace(file, listed={**strong_firm(file), **CERTIFIED}), TELECOMS)
     return replace(file, guarantees=(_first_guarantee(Direction.GIVEN),), listed=listed)
 
 

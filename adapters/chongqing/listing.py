@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from google.protobuf.message import Message
 
 from adapters.chongqing.reading import Read, Tag
 from adapters.chongqing.shapes import Shape
+from standards.answer import Mark
+from standards.ratings import RatingScales
+
+Finish: TypeAlias = Callable[[Message, RatingScales], frozenset[Mark]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """One item's rows. ``owner`` is the field that holds the subject's code; ``choice`` the row's ``LB`` (类别)."""
+    """One item's rows. ``owner`` is the field that holds the subject's code; ``choice`` the row's ``LB`` (类别).
+
+    ``finish`` turns what was filled in as the platform wrote it, and needs the standard's scales, into the standard's.
+    """
 
     group: str
     message: type[Message]
     shape: Shape
     owner: str | None = "uscc"
     choice: str | None = None
+    finish: Finish | None = None
 
 
 def must(name: str, field: str, read: Read) -> Tag:

@@ -359,6 +359,8 @@ def _listed(listing: Listing) -> Callable[[Reading], Records]:
             marks = set(reading.fill(body, listing.shape, row, path))
             if listing.owner is not None:
                 _say_whose(body, listing.owner, reading.result.subject)
+            if listing.finish is not None:
+                marks |= listing.finish(body, reading.standard.scales)
             records.append(record_of(body, marks=marks | _repaired(row, path)))
         return records, listing.group
 

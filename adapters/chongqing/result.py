@@ -22,7 +22,7 @@ WRONG_SUBJECT: Final = "WRONG_SUBJECT"
 LISTS: Final[Mapping[str, str]] = {
     "GDXX": "GD", "ZYRY": "RY", "KPXX": "KP", "SHJF": "JF", "XZCF": "CF", "ZXMC": "ZX", "SXMX": "SX", "DBXX": "DB",
     "BGXX": "BG", "JYYC": "YC", "YZSX": "YZ", "ZDSS": "ZS", "SJAJ": "AJ", "PCCZ": "PC", "CWBB": "BB", "ZJLXX": "ZJ",
-    "RZXX": "RZ", "SDQXX": "SD", "ZSCQ": "CQ", "RYZZ": "RZ", "XZXK": "XK", "GJJXX": "GJ",
+    "RZXX": "RZ", "SDQXX": "SD", "ZSCQ": "CQ", "RYZZ": "RZ", "XZXK": "XK", "GJJXX": "GJ", "HBXX": "HB", "HGXX": "HG",
 }  # fmt: skip
 """Groups of rows, and the tag of a row."""
 SINGLES: Final = frozenset({"JBXX", "NSXX", "SBXX", "SFXX"})

@@ -54,11 +54,13 @@ KINDS: Final[Mapping[str, str]] = {
     "honours_and_awards": "RYBZ",
     "administrative_permission": "XZXK",
     "housing_provident_fund": "GJJX",
+    "environment_credit": "HBXX",
+    "customs_credit_grade": "HGXX",
 }
 """Data item and kind (模块)."""
 PUBLIC_KINDS: Final = frozenset({
     "JBXX", "GDXX", "ZYRY", "XZCF", "BZXR", "SXXX", "BGXX", "JYYC", "YZSX", "ZDSS", "SJAJ", "PCCZ",
-    "ZSCQ", "ZJTX", "RYBZ", "XZXK",
+    "ZSCQ", "ZJTX", "RYBZ", "XZXK", "HBXX", "HGXX",
 })  # fmt: skip
 """Kinds that need no authorisation (column P)."""
 GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
@@ -88,6 +90,8 @@ GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "RYZZ": frozenset({"ZJTX", "RYBZ"}),
     "XZXK": frozenset({"XZXK"}),
     "GJJXX": frozenset({"GJJX"}),
+    "HBXX": frozenset({"HBXX"}),
+    "HGXX": frozenset({"HGXX"}),
 }
 """Groups, and the kinds that bring them."""
 SHARED_TAGS: Final[Mapping[str, Mapping[str, str]]] = {

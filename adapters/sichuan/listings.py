@@ -93,6 +93,10 @@ def _day(_: Reading, value: Any, path: str) -> Any:
     return days.day(value, path=path)
 
 
+def _last_day(_: Reading, value: Any, path: str) -> Any:
+    return days.end_day(value, path=path).day
+
+
 def _month(_: Reading, value: Any, path: str) -> Any:
     return days.month(value, path=path)
 
@@ -265,6 +269,21 @@ LISTINGS: Final[Mapping[str, tuple[Listing, ...]]] = {
                 _must("startDate", "recognised_on", str, _day),
                 _may("endDate", "valid_until", str, _day),
                 _may("unit", "authority", str, _text),
+            ),
+        ),
+        Listing(
+            item="qualification_certificates",
+            message=items.QualificationCertificates,
+            choice="CERT",
+            members=(
+                _must("certKind", "certificate_kind", str, _text),
+                _must("title", "certificate_name", str, _text),
+                _must("certNo", "certificate_no", str, _text),
+                _may("certLevel", "qualification_grade", str, _text),
+                _must("startDate", "issued_on", str, _day),
+                _may("endDate", "valid_until", str, _last_day),
+                _must("unit", "authority", str, _text),
+                _may("status", "status", str, _named("certificate_status")),
             ),
         ),
     ),

@@ -94,11 +94,14 @@ class Kind(StrEnum):
     RYBZ = "RYBZ"
     XZXK = "XZXK"
     GJJX = "GJJX"
+    HBXX = "HBXX"
+    HGXX = "HGXX"
 
 
 PUBLIC_KINDS: Final = frozenset(
     {Kind.JBXX, Kind.GDXX, Kind.ZYRY, Kind.XZCF, Kind.BZXR, Kind.SXXX}
     | {Kind.BGXX, Kind.JYYC, Kind.YZSX, Kind.ZDSS, Kind.SJAJ, Kind.PCCZ, Kind.ZSCQ, Kind.ZJTX, Kind.RYBZ, Kind.XZXK}
+    | {Kind.HBXX, Kind.HGXX}
 )
 """Marked P in section 7: asked for without an authorisation under ``BGLX`` 1."""
 

@@ -143,6 +143,14 @@ LISTS: Final = (
         ("CJNY", "first", _MONTH), ("ZGRS", "employees", _COUNT), ("JCJS", "base", _WAN), ("ZJJFRQ", "paid_on", _DAY),
         ("JZNY", "paid_to", _MONTH), ("JFZT", "status", _text), ("QFJE", "arrears", _WAN), ("ZJHM", "id_no", _text),
     )),
+    Listed(item="environment_credit", kind=Kind.HBXX, group="HBXX", row="HB", as_of=_registration, columns=(
+        ("PJND", "year", _COUNT), ("PJDF", "score", _plain), ("PJDJ", "rank", _COUNT), ("PJJG", "authority", _text),
+        ("PWXKZBH", "permit", _text),
+    )),
+    Listed(item="customs_credit_grade", kind=Kind.HGXX, group="HGXX", row="HG", as_of=_registration, columns=(
+        ("HGBM", "number", _text), ("DJBZ", "scale", _text), ("XYDJ", "rank", _COUNT), ("RDRQ", "day", _DAY),
+        ("AEOBM", "aeo", _text),
+    )),
 )  # fmt: skip
 """In the order in which their groups stand in ``BODY``."""
 

@@ -92,6 +92,12 @@ TABLES: Final[Mapping[str, tuple[tuple[str, str | None, Columns], ...]]] = {
             ("batch", "batch", _as_is), ("startDate", "day", _as_is), ("endDate", "until", _as_is),
             ("unit", "unit", _as_is),
         )),
+        ("qualification_certificates", "CERT", (
+            ("certKind", "what", _as_is), ("title", "title", _as_is), ("certNo", "number", _as_is),
+            ("certLevel", "level", _as_is), ("startDate", "day", _as_is), ("endDate", "until", _end),
+            ("unit", "unit", _as_is), ("status", "status", _words(
+                VALID="有效", EXPIRED="过期", REVOKED="吊销或撤销", CANCELLED="注销")),
+        )),
     ),
     "ent-operate/administrative-permissions": (("administrative_permission", None, (
         ("docNo", "number", _as_is), ("docName", "title", _as_is), ("partyName", "party", _as_is),

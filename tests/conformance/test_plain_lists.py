@@ -24,6 +24,7 @@ from sandbox.chongqing.groups import groups
 from sandbox.chongqing.paging import page_count, page_text
 from sandbox.facts import OPEN_END, PlatformFile, PlatformId
 from sandbox.listed import strong_firm
+from sandbox.ratings import CERTIFIED, GRADED_WELL
 from sandbox.sichuan.modules import MODULES as SERVED
 from sandbox.sichuan.modules import Window, payload
 from standards.answer import body_of
@@ -108,12 +109,26 @@ EXPECTED = {
 }  # fmt: skip
 
 
+ONE_ALONE: Mapping[str, Mapping[str, Any]] = {
+    "environment_credit": {
+        "year": 2025, "scale_id": "environment_chongqing", "grade": "green", "score": "102.5",
+        "discharge_permit_no": "91500105XXTT00018M001P",
+    },
+    "customs_credit_grade": {"scale_id": "customs_2026", "grade": "certified", "graded_on": "2026-04-20"},
+    "qualification_certificates": {
+        "certificate_no": "CS3-5100-000026", "qualification_grade": "CS3", "valid_until": "2028-09-01",
+        "status": "VALID", "issued_on": "2024-09-02",
+    },
+}  # fmt: skip
+"""Items that one platform alone holds."""
+
+
 def held(platform: PlatformId) -> PlatformFile:
     file = empty_file(platform, CODE, NAME, AT)
-    return replace(file, listed={**strong_firm(file), **PUBLIC_LISTS})
+    return replace(file, listed={**strong_firm(file), **GRADED_WELL, **CERTIFIED, **PUBLIC_LISTS})
 
 
-def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -> Mapping[str, Outcome]:
+def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -> dict[str, Outcome]:
     found = groups(file, kinds)
     pages = page_count(found)
     read = []
@@ -127,10 +142,10 @@ def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -
             + f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>".encode("gb18030")
         )
         read.append(page_of(decode(raw), raw, job="RW1", subject=CODE, wanted=page))
-    return mapping.map_items(put_together(read), lists.LISTINGS, STANDARD)
+    return dict(mapping.map_items(put_together(read), lists.LISTINGS, STANDARD))
 
 
-def of_sichuan(file: PlatformFile) -> Mapping[str, Outcome]:
+def of_sichuan(file: PlatformFile) -> dict[str, Outcome]:
     answered = {}
     for name in LISTED:
         rows: list[Any] = []
@@ -146,7 +161,7 @@ def of_sichuan(file: PlatformFile) -> Mapping[str, Outcome]:
             page += 1
         answered[name] = Answered(rows=rows, as_of="2026-11-22")
     modules = [MODULES[name] for name in LISTED]
-    return outcomes_of(Collected(name=NAME, modules=answered), modules, subject=CODE, standard=STANDARD)
+    return dict(outcomes_of(Collected(name=NAME, modules=answered), modules, subject=CODE, standard=STANDARD))
 
 
 @pytest.mark.parametrize("item", sorted(EXPECTED))
@@ -160,10 +175,18 @@ def test_both_platforms_tell_the_same_facts_in_their_own_words(item: str) -> Non
         assert PERSON not in "".join(str(body) for body in bodies)
 
 
+@pytest.mark.parametrize("item", sorted(ONE_ALONE))
+def test_what_one_platform_alone_holds_is_read_from_it(item: str) -> None:
+    outcomes = of_chongqing(held(PlatformId.CHONGQING)) | of_sichuan(held(PlatformId.SICHUAN))
+    body = body_of(outcomes[item].records[0])
+    assert {name: getattr(body, name) for name in ONE_ALONE[item]} == ONE_ALONE[item]
+    assert not any(list(record.marks) for record in outcomes[item].records)
+
+
 def test_the_same_firm_gives_the_same_records_from_either_platform() -> None:
     chongqing, sichuan = of_chongqing(held(PlatformId.CHONGQING)), of_sichuan(held(PlatformId.SICHUAN))
-    assert set(chongqing) == set(sichuan) == set(lists.LISTINGS)
-    for item in chongqing:
+    assert set(chongqing) ^ set(sichuan) == set(ONE_ALONE)
+    for item in set(chongqing) & set(sichuan):
         left, right = ([body_of(record) for record in found[item].records] for found in (chongqing, sichuan))
         assert left == right, item
 

@@ -34,9 +34,10 @@ def test_both_platforms_load_with_what_they_hold(config: PlatformConfig, standar
     configs = {"chongqing": config, "sichuan": SichuanStage(folder=tmp_path).config()}
     adapters = load(configs, standard=standard, clock=SystemClock())
     chongqing, sichuan = adapters["chongqing"].platform, adapters["sichuan"].platform
-    assert sichuan.items - chongqing.items == {"branch_registration"}
-    assert chongqing.items <= set(standard.items.held_by("chongqing"))
-    assert sichuan.items <= set(standard.items.held_by("sichuan"))
+    assert sichuan.items - chongqing.items == {"branch_registration", "qualification_certificates"}
+    assert chongqing.items - sichuan.items == {"environment_credit", "customs_credit_grade"}
+    assert chongqing.items == set(standard.items.held_by("chongqing"))
+    assert sichuan.items == set(standard.items.held_by("sichuan"))
     assert "DISPUTE_CHECK" not in chongqing.purposes
     assert sichuan.purposes["PRE_LOAN_REVIEW"] == "LOAN_APPROVAL"
 
