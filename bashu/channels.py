@@ -11,6 +11,7 @@ import grpc
 
 from bashu.profiles import Profile, ProfileError
 from bashu.v1 import (
+    admin_pb2_grpc,
     compliance_pb2_grpc,
     consent_pb2_grpc,
     credit_pb2,
@@ -65,6 +66,7 @@ class Stubs:
     """The services over one channel; ``query``, ``query_stream`` and ``own_report`` give the report's bytes as sent."""
 
     channel: grpc.aio.Channel
+    admin: admin_pb2_grpc.AdminServiceStub
     credit: credit_pb2_grpc.CreditServiceStub
     compliance: compliance_pb2_grpc.ComplianceServiceStub
     consent: consent_pb2_grpc.ConsentServiceStub
@@ -86,6 +88,7 @@ def open_stubs(profile: Profile, *, with_retries: bool) -> Stubs:
     channel = _open_channel(profile, with_retries=with_retries)
     return Stubs(
         channel=channel,
+        admin=admin_pb2_grpc.AdminServiceStub(channel),
         credit=credit_pb2_grpc.CreditServiceStub(channel),
         compliance=compliance_pb2_grpc.ComplianceServiceStub(channel),
         consent=consent_pb2_grpc.ConsentServiceStub(channel),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Final
 
 from consent import budget
 from consent.model import Ask, ConsentState, HoldKind, Refusal, Scope
+from consent.policy_check import check_policy
 from consent.scope import (
     Case,
     Rulebook,
@@ -40,8 +40,6 @@ _MOST_DIGITS: Final = 10
 """Fewer than a telephone or identity number has, however it is broken up; a law's year, number and article fit."""
 SELF_CHECK: Final = "SELF_CHECK"
 """The one purpose of a subject's own query, and nobody else's."""
-FULL_AGE: Final = 18
-MINOR: Final = "MINOR"
 _NOT_YOURS: Final = "no such consent, or not given to this institution"
 
 
@@ -308,23 +306,6 @@ def _check_range(case: Case) -> Refusal | None:
         field="lookback",
         metadata={"granted_from": from_granted.isoformat(), "granted_to": to_granted.isoformat()},
     )
-
-
-def check_policy(case: Case) -> Refusal | None:
-    """11: what no consent allows: a query about a person under :data:`FULL_AGE` (R80, project policy, unverified)."""
-    if case.ask.subject.kind is not SubjectKind.PERSON or not _is_minor(case.ask.subject.identifier, case.today):
-        return None
-    # Not the age, which is the person's own.
-    message = "queries about persons under 18 are not served"
-    return Refusal(
-        reason=Reason.POLICY_LIMIT, message=message, field="subject", metadata={"policy_rule": MINOR}, turn=Turn.LENDER
-    )
-
-
-def _is_minor(citizen_id: str, today: date) -> bool:
-    """Tell whether digits 7 to 14 (GB 11643-1999) name a birth less than 18 years ago; one of 29 Feb ages on 1 Mar."""
-    born = citizen_id[6:14]
-    return f"{today.year - FULL_AGE:04}{today:%m%d}" < born
 
 
 def check_state(case: Case) -> Refusal | None:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from consent.artefact import Artefact, Assurance
+from consent.limits import NO_TABLE, PolicyTable
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, Loan, PlatformFact, Scope
 from core.clock import SHANGHAI
 from core.permit import Subject, SubjectKind
@@ -37,6 +38,7 @@ class Case:
     were found to have the registered hash. ``commitment``: recomputed from the identifier, None without its key.
     ``pseudonym``: the gateway's own name of the subject, the one on its loans.
     ``is_free``: a repeat whose first attempt paid, so no use is reserved.
+    ``policy``: the operator's table in force when the facts were read.
     """
 
     ask: Ask
@@ -53,6 +55,7 @@ class Case:
     loan: Loan | None = None
     holds: frozenset[HoldKind] = frozenset()
     is_free: bool = False
+    policy: PolicyTable = NO_TABLE
     oldest_pending_s: float | None = None
     heartbeat_s: float = 0.0
 

@@ -134,6 +134,7 @@ class _Granted:
     parsed: ParsedArtefact | None
     use: int | None
     trace: str
+    policy_version: int
     now: datetime
     expires_at: datetime
 
@@ -264,6 +265,7 @@ class Admissions:
             institutions=sorted({ask.institution for ask in asks}),
             pseudonyms=sorted({question.pseudonym for question in questions}),
             loan_references=sorted({ask.loan_reference for ask in asks if ask.loan_reference}),
+            purposes=sorted({ask.purpose for ask in asks}),
         )
         self._time.observe(facts.now)
         # Only of consents that a caller may know of: another's must not cost a read more than none.
@@ -323,6 +325,7 @@ class Admissions:
             loan=facts.loans.get((ask.institution, ask.loan_reference)),
             holds=frozenset(HoldKind(kind) for kind in facts.holds.get(question.pseudonym, ())),
             is_free=is_free,
+            policy=facts.policy,
             oldest_pending_s=facts.freshness.oldest_pending_s,
             heartbeat_s=facts.freshness.heartbeat_s,
         )
@@ -352,6 +355,7 @@ class Admissions:
             parsed=parsed,
             use=use,
             trace=trace,
+            policy_version=round_.facts.policy.version,
             now=now,
             expires_at=now + timedelta(seconds=min(max(ask.deadline_s, 0.0), MOST_DEADLINE_S)) + GRACE,
         )
@@ -363,6 +367,7 @@ class Admissions:
             facts=row,
             use=use,
             scope=scope,
+            policy_version=granted.policy_version,
             first=repeat.previous.first_entry_id if repeat.previous else None,
             ts=now,
             expires_at=granted.expires_at,
@@ -413,6 +418,7 @@ def _new_intent(granted: _Granted, entry: Entry, *, operator_commitment: str) ->
         outcomes=" ".join(previous.outcomes) if previous else "",
         targets=" ".join(pairs),
         trace=granted.trace,
+        policy_version=granted.policy_version,
         entry=entry,
     )
 

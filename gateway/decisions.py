@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -41,15 +41,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """The latest decision on a request: PERMIT or the reason of its refusal, and the checks made for it."""
+    """The latest decision on a request: PERMIT or the reason of its refusal, and the checks made for it.
+
+    ``policy_version``: of the table that an admission was decided by (0: none was set) or whose rule refused; None for
+    other refusals.
+    """
 
     steps: tuple[Step, ...]
     outcome: str
+    policy_version: int | None = None
 
 
 class _Decision(msgspec.Struct):
     reason: str
     rule: str = ""
+    policy_version: int | None = None
 
 
 class _Denied(msgspec.Struct):
@@ -75,10 +81,11 @@ async def explain(db: Database, request_id: UUID, institution: str) -> Explained
         is_newest_first=True,
     )
     denied = msgspec.json.decode(found[0].body, type=_Denied) if found else None
-    if denied is not None and (admitted is None or denied.ts >= admitted[1]):
-        return refused(denied.decision.reason, denied.decision.rule)
+    if denied is not None and (admitted is None or denied.ts >= admitted.at):
+        explained = refused(denied.decision.reason, denied.decision.rule)
+        return replace(explained, policy_version=denied.decision.policy_version)
     if admitted is not None:
-        return permitted(admitted[0])
+        return replace(permitted(admitted.checks), policy_version=admitted.policy_version)
     raise BashuError(
         Reason.NOT_FOUND_OR_NOT_YOURS,
         "no decision on such a request, or not yours; a refusal is found a second after it was given",

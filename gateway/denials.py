@@ -87,8 +87,14 @@ class Denials:
             BashuError: the ledger cannot be written; the caller is told that in the refusal's place.
         """
         if self._limit.admits((attempted.institution, error.reason), self._clock.monotonic()):
-            rule = error.metadata.get("rule", "")
-            entry = self._entries.denied(attempted, error.reason, rule=rule, ts=self._time.now())
+            version = error.metadata.get("policy_version")
+            entry = self._entries.denied(
+                attempted,
+                error.reason,
+                rule=error.metadata.get("rule", ""),
+                ts=self._time.now(),
+                policy_version=None if version is None else int(version),
+            )
             await self._batcher.submit(_Refusal(entry=entry, pseudonym=attempted.pseudonym))
 
     async def run(self) -> None:

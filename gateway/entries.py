@@ -117,6 +117,7 @@ class Entries:
         facts: ConsentFacts | None,
         use: int | None,
         scope: Scope,
+        policy_version: int,
         first: UUID | None,
         ts: datetime,
         expires_at: datetime,
@@ -155,17 +156,24 @@ class Entries:
             ),
             "subject_commitment": self._pseudonyms.in_entry(pseudonym, entry_id),
             "request_digest": self._pseudonyms.request(ask.request_digest),
-            "decision": {"outcome": "ADMITTED"},
+            "decision": {"outcome": "ADMITTED", "policy_version": policy_version},
         }
         return build_entry(EntryType.QUERY_INTENT, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
-    def denied(self, attempted: Attempted, reason: Reason, *, rule: str, ts: datetime) -> Entry:
-        """QUERY_DENIED: a refusal of an authenticated caller. The consent is named as the caller named it, no more."""
+    def denied(
+        self, attempted: Attempted, reason: Reason, *, rule: str, ts: datetime, policy_version: int | None = None
+    ) -> Entry:
+        """QUERY_DENIED: a refusal of an authenticated caller. The consent is named as the caller named it, no more.
+
+        ``policy_version``: the table's, where one of its rules refused.
+        """
         entry_id = uuid7()
         request, consent_id = attempted.request_id, attempted.consent_id
         fields = {
             "requester": self._requester(attempted.institution, attempted.operator),
-            "decision": _present(outcome="DENIED", reason=reason.value, rule=rule or None),
+            "decision": _present(
+                outcome="DENIED", reason=reason.value, rule=rule or None, policy_version=policy_version
+            ),
             "consent": None if consent_id is None else {"id": str(consent_id)},
             "intent": None if request is None else {"request": str(request)},
             "subject_commitment": self._subject(attempted.pseudonym, entry_id),

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
+from consent.limits import NO_TABLE, Effect, PolicyRule, PolicyTable
 from consent.model import ConsentFacts, Loan, LoanEnd
 from consent.store import FACTS
 from database import Statements
@@ -40,6 +41,9 @@ _LOAN: Final = (
     "institution, loan_reference, application_reference, pseudonym, commitments, opened_on, due_on, registered_at,"
     " closed_at, close_reason"
 )
+# Not max(): planned on an empty table, that reads every version there will ever be.
+_POLICY: Final = "(SELECT version FROM policy_version ORDER BY version DESC LIMIT 1)"
+_RULE: Final = "rule_id, purpose, data_item, subject_kind, institution_kind, effect, lookback_days"
 
 READ: Final = f"""
 SELECT bashu_now() AS now,
@@ -53,6 +57,8 @@ SELECT bashu_now() AS now,
         WHERE pseudonym = ANY($4::text[]) AND lifted_at IS NULL) AS holds,
     ARRAY(SELECT ROW({_LOAN}) FROM loan
         WHERE institution = ANY($3::text[]) AND loan_reference = ANY($5::text[])) AS loans,
+    {_POLICY} AS policy_version,
+    ARRAY(SELECT ROW({_RULE}) FROM policy_rule WHERE version = {_POLICY} AND purpose = ANY($6::text[])) AS policy,
     {FRESHNESS_COLUMNS}"""  # noqa: S608 - column names
 
 ADMIT: Final = f"""
@@ -60,27 +66,27 @@ WITH u AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::uuid[], $5::bigint[], $6::bytea[], $7::text[],
         $8::text[], $9::text[], $10::text[], $11::bytea[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
         $15::timestamptz[], $16::bigint[], $17::bigint[], $18::text[], $19::uuid[], $20::timestamptz[], $21::bigint[],
-        $22::boolean[], $23::text[], $24::text[], $25::text[], $26::uuid[], $27::bytea[], $28::bytea[])
+        $22::boolean[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::uuid[], $28::bytea[], $29::bytea[])
     WITH ORDINALITY AS t (request_id, institution, attempt, consent_id, consent_revision, artefact_hash, pseudonym,
         operator_commitment, purpose, loan_reference, request_digest, admitted_at, expires_at, stands_until,
         consent_end, uses, use_ordinal, window_key, first_entry_id, first_admitted_at, resends, paid, outcomes,
-        targets, trace, entry_id, body, leaf_hash, ord)),
+        targets, trace, policy_version, entry_id, body, leaf_hash, ord)),
 l AS MATERIALIZED (
     SELECT c.consent_id FROM consent AS c
-    WHERE c.consent_id = ANY($29::uuid[])
-        AND c.version = ($30::bigint[])[array_position($29::uuid[], c.consent_id)]
+    WHERE c.consent_id = ANY($30::uuid[])
+        AND c.version = ($31::bigint[])[array_position($30::uuid[], c.consent_id)]
     ORDER BY c.consent_id FOR NO KEY UPDATE),
 n AS MATERIALIZED (SELECT bashu_now() AS now WHERE (SELECT count(*) FROM l) >= 0),
 i AS (
     INSERT INTO intent (request_id, institution, attempt, consent_id, consent_revision, artefact_hash, pseudonym,
         operator_commitment, purpose, loan_reference, request_digest, admitted_at, expires_at, stands_until,
         consent_end, uses, use_ordinal, window_key, first_entry_id, first_admitted_at, resends, paid, outcomes,
-        targets, trace, entry_id, leaf_hash)
+        targets, trace, policy_version, entry_id, leaf_hash)
     SELECT u.request_id, u.institution, u.attempt, u.consent_id, u.consent_revision, u.artefact_hash, u.pseudonym,
         u.operator_commitment, u.purpose, u.loan_reference, u.request_digest, u.admitted_at, u.expires_at,
         u.stands_until, u.consent_end, u.uses, u.use_ordinal, u.window_key, u.first_entry_id, u.first_admitted_at,
-        u.resends, u.paid, string_to_array(u.outcomes, ' '), string_to_array(u.targets, ' '), u.trace, u.entry_id,
-        u.leaf_hash
+        u.resends, u.paid, string_to_array(u.outcomes, ' '), string_to_array(u.targets, ' '), u.trace,
+        u.policy_version, u.entry_id, u.leaf_hash
     FROM n CROSS JOIN u
     WHERE (u.consent_id IS NULL OR (u.consent_end > n.now AND u.consent_id IN (SELECT l.consent_id FROM l)))
         AND NOT EXISTS (SELECT 1 FROM subject_hold AS h WHERE h.pseudonym = u.pseudonym AND h.lifted_at IS NULL)
@@ -88,11 +94,11 @@ i AS (
     RETURNING entry_id, consent_id, uses),
 c AS (
     UPDATE consent AS c SET version = c.version + 1, used = c.used + k.uses, last_use = c.last_use + k.uses,
-        window_key = ($31::text[])[array_position($29::uuid[], c.consent_id)],
-        window_used = ($32::bigint[])[array_position($29::uuid[], c.consent_id)],
-        last_use_at = ($33::timestamptz[])[array_position($29::uuid[], c.consent_id)]
+        window_key = ($32::text[])[array_position($30::uuid[], c.consent_id)],
+        window_used = ($33::bigint[])[array_position($30::uuid[], c.consent_id)],
+        last_use_at = ($34::timestamptz[])[array_position($30::uuid[], c.consent_id)]
     FROM (SELECT consent_id, sum(uses)::bigint AS uses FROM i GROUP BY consent_id) AS k
-    WHERE c.consent_id = k.consent_id AND c.consent_id = ANY($29::uuid[])),
+    WHERE c.consent_id = k.consent_id AND c.consent_id = ANY($30::uuid[])),
 src AS (SELECT u.ord, u.entry_id, u.body, u.leaf_hash FROM u JOIN i ON i.entry_id = u.entry_id),
 {append_ctes("src")}
 SELECT entry_id FROM i"""  # noqa: S608
@@ -172,7 +178,8 @@ SELECT {_OPEN}, (SELECT bashu_now()) AS now FROM intent
 WHERE request_id = $1 AND institution = $2 AND attempt = $3"""  # noqa: S608
 
 LATEST_TRACE: Final = """
-SELECT trace, admitted_at FROM intent WHERE request_id = $1 AND institution = $2 ORDER BY attempt DESC LIMIT 1"""
+SELECT trace, policy_version, admitted_at FROM intent
+WHERE request_id = $1 AND institution = $2 ORDER BY attempt DESC LIMIT 1"""
 
 
 def _lock(condition: str) -> str:
@@ -201,6 +208,7 @@ class Facts:
     holds: Mapping[str, frozenset[str]]
     loans: Mapping[tuple[str, str], Loan]
     freshness: Freshness
+    policy: PolicyTable = NO_TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +238,17 @@ class NewIntent:
     outcomes: str
     targets: str
     trace: str
+    policy_version: int
     entry: Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What an intent keeps of its decision: the checks passed, in order, and the policy's version (0: no table)."""
+
+    checks: tuple[str, ...]
+    policy_version: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,10 +279,17 @@ async def read(
     institutions: Sequence[str],
     pseudonyms: Sequence[str],
     loan_references: Sequence[str],
+    purposes: Sequence[str],
 ) -> Facts:
     """Read everything a batch of decisions rests on, as one statement."""
     row = await db.fetchrow(
-        READ, list(consent_ids), list(request_ids), list(institutions), list(pseudonyms), list(loan_references)
+        READ,
+        list(consent_ids),
+        list(request_ids),
+        list(institutions),
+        list(pseudonyms),
+        list(loan_references),
+        ["", *purposes],
     )
     assert row is not None
     consents = (ConsentFacts(**dict(zip(FACTS, values, strict=True))) for values in row["consents"])
@@ -280,6 +305,7 @@ async def read(
         holds=holds,
         loans={(loan.institution, loan.loan_reference): loan for loan in loans},
         freshness=freshness_from_row(row),
+        policy=PolicyTable(version=row["policy_version"] or 0, rules=tuple(map(_rule, row["policy"]))),
     )
 
 
@@ -315,7 +341,7 @@ async def admit(
 _INTENT_COLUMNS: Final = (
     "consent_id", "consent_revision", "artefact_hash", "pseudonym", "operator_commitment", "purpose", "loan_reference",
     "request_digest", "admitted_at", "expires_at", "stands_until", "consent_end", "uses", "use_ordinal", "window_key",
-    "first_entry_id", "first_admitted_at", "resends", "paid", "outcomes", "targets", "trace",
+    "first_entry_id", "first_admitted_at", "resends", "paid", "outcomes", "targets", "trace", "policy_version",
 )  # fmt: skip
 
 
@@ -363,10 +389,12 @@ async def find(db: Statements, key: IntentKey) -> tuple[OpenIntent, datetime] | 
     return None if row is None else (_open(row), row["now"])
 
 
-async def latest_trace(db: Statements, request_id: UUID, institution: str) -> tuple[tuple[str, ...], datetime] | None:
-    """Return the checks that the latest admitted attempt of a request passed, in order, and when."""
+async def latest_trace(db: Statements, request_id: UUID, institution: str) -> Trace | None:
+    """Return what the latest admitted attempt of a request was decided by."""
     row = await db.fetchrow(LATEST_TRACE, request_id, institution)
-    return None if row is None else (tuple(row["trace"].split()), row["admitted_at"])
+    if row is None:
+        return None
+    return Trace(checks=tuple(row["trace"].split()), policy_version=row["policy_version"], at=row["admitted_at"])
 
 
 async def lock_open_of_consents(tx: Statements, consent_ids: Sequence[UUID]) -> list[OpenIntent]:
@@ -410,6 +438,11 @@ def _attempt(values: Sequence[Any]) -> Attempt:
         paid=paid,
         outcomes=tuple(outcomes),
     )
+
+
+def _rule(values: Sequence[Any]) -> PolicyRule:
+    named = dict(zip(_RULE.split(", "), values, strict=True))
+    return PolicyRule(**named | {"effect": Effect(named["effect"])})
 
 
 def _loan(values: Sequence[Any]) -> Loan:

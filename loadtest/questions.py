@@ -12,7 +12,7 @@ from bashu.channels import open_stubs
 from bashu.client import new_request_id
 from bashu.errors import error_of_call
 from bashu.profiles import Profile
-from bashu.v1 import admin_pb2_grpc, compliance_pb2_grpc, credit_pb2, loan_pb2_grpc, subject_pb2_grpc
+from bashu.v1 import compliance_pb2_grpc, credit_pb2, loan_pb2_grpc, subject_pb2_grpc
 from loadtest.stack import Stack
 
 DEADLINE_S: Final = 15.0
@@ -48,7 +48,7 @@ class Wire:
         self._bearer = bearer
         self.consent: Final = self._stubs.consent
         self.ledger: Final = self._stubs.ledger
-        self.admin: Final = admin_pb2_grpc.AdminServiceStub(self._stubs.channel)
+        self.admin: Final = self._stubs.admin
         self.loan: Final = loan_pb2_grpc.LoanServiceStub(self._stubs.channel)
         self.subject: Final = subject_pb2_grpc.SubjectServiceStub(self._stubs.channel)
         self.compliance: Final = compliance_pb2_grpc.ComplianceServiceStub(self._stubs.channel)

@@ -26,6 +26,11 @@ WRONG_CHECK_DIGIT: Final = "91500105XXTT00018N"
 SLOW_DEADLINE_S: Final = 6.0
 FROZEN_SUBJECT: Final = "91510107XXTT000427"
 """Nobody else asks about it: a freeze stops every query about a subject."""
+POLICY: Final = (
+    {"id": "NO_TAX_GRADE", "effect": "DENY", "purpose": "PRE_LOAN_REVIEW", "data_item": "tax_credit_grade"},
+    {"id": "TAX_OF_A_YEAR", "effect": "LOOKBACK", "lookback_days": 365, "data_item": "tax_payment"},
+)
+"""Limits of the operator's on items that no other case asks for."""
 MOST_RESENDS: Final = 3
 """How often one request may ask for everything again (contract: Repeats)."""
 
@@ -176,6 +181,17 @@ async def _closed_loan(world: World) -> Attempt:
     settled = loan_pb2.LoanCloseReason.LOAN_CLOSE_REASON_SETTLED
     await wire.call(wire.loan.CloseLoan, loan_pb2.CloseLoanRequest(loan_reference=reference, reason=settled))
     return world.ask(consent_id, purpose=LOAN_PURPOSE, loan_reference=reference)
+
+
+# The operator's policy
+
+
+def _limited(item: str) -> Prepare:
+    async def prepare(world: World) -> Attempt:
+        await world.set_policy(POLICY)
+        return world.ask(await world.grant(items=(ITEM, item)))
+
+    return prepare
 
 
 # State and budget
@@ -373,6 +389,8 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.LOAN_CLOSED, "贷款已结清 closed loan", _closed_loan),
     (Reason.SCOPE_EXCEEDED, "数据项超出授权 item not granted", _asking(data_items=[ITEM, "tax_payment"])),
     (Reason.RANGE_EXCEEDED, "回溯超出授权 look-back too wide", _asking(lookback=common_pb2.Lookback(days=3000))),
+    (Reason.POLICY_LIMIT, "规则表不予提供 item denied by the operator's policy", _limited("tax_credit_grade")),
+    (Reason.POLICY_LIMIT, "规则表回溯上限 look-back beyond the operator's policy", _limited("tax_payment")),
     (Reason.REVISION_TOO_OLD, "授权版本未到 revision not reached", _asking(min_consent_revision=7)),
     (Reason.CONSENT_NOT_STARTED, "授权未生效 before its start", _not_started),
     (Reason.CONSENT_EXPIRED, "授权已到期 after its end", _expired),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -165,6 +165,14 @@ class World:
 
         await until(is_known, within_s=STATE_WITHIN_S, what="the registry to reach the workers")
         return wire
+
+    async def set_policy(self, rules: Sequence[Mapping[str, object]]) -> None:
+        """Put the operator's policy limits in force; again the same changes nothing."""
+        admin = self.wire("admin-1")
+        standing = await admin.call(admin.admin.GetPolicy, admin_pb2.GetPolicyRequest())
+        table = json.dumps({"rules": list(rules)}).encode()
+        request = admin_pb2.SetPolicyRequest(table=table, replaces_version=standing.policy_version)
+        await self.administer("SetPolicy", request)
 
     async def administer(self, rpc: str, request: Message, *, participant: str = "admin-1") -> None:
         """Call an RPC of AdminService."""

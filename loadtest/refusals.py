@@ -39,8 +39,6 @@ ELSEWHERE: Final = {
     Reason.INTERNAL: "tests/integration/test_gateway_edge.py",
     Reason.LEDGER_INCONSISTENT: "tests/integration/test_ledger_end_to_end.py",
     Reason.PLATFORM_KIND_TAKEN: "tests/integration/test_platform_registration.py",
-    # Before the policy stands the licence, which the stack has for persons only where it is started with one.
-    Reason.POLICY_LIMIT: "tests/unit/consent/test_admission_checks.py",
     Reason.PRESERVED: "tests/integration/test_erasures.py",
 }
 """Reasons that have no door yet, or that no single request brings about: the test that proves each."""

@@ -3,6 +3,7 @@
 import typer
 
 from bashu.cli import (
+    admin,
     catalogue,
     compliance,
     consent,
@@ -44,6 +45,7 @@ app.add_typer(subject.app, name="subject")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(compliance.app, name="compliance")
 app.add_typer(platform.app, name="platform")
+app.add_typer(admin.app, name="admin")
 ledger.app.command("list", epilog=EXIT_CODES)(ledger_follow.list_entries)
 ledger.app.command(epilog=EXIT_CODES)(ledger_follow.export)
 ledger.app.command(epilog=EXIT_CODES)(ledger_follow.watch)

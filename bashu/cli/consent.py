@@ -225,7 +225,8 @@ def explain(
         return
     out = console()
     out.print(decision_steps(answer.steps))
-    out.print(facts("决定 decision", {"结果 outcome": answer.outcome}))
+    shown = {"结果 outcome": answer.outcome, "规则表版本 policy version": answer.policy_version}
+    out.print(facts("决定 decision", shown))
 
 
 def _state(name: str) -> consent_pb2.ConsentState.ValueType:

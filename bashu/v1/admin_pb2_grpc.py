@@ -76,6 +76,11 @@ class AdminServiceStub:
                 request_serializer=bashu_dot_v1_dot_admin__pb2.SetPolicyRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_admin__pb2.SetPolicyResponse.FromString,
                 _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/bashu.v1.AdminService/GetPolicy',
+                request_serializer=bashu_dot_v1_dot_admin__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_admin__pb2.GetPolicyResponse.FromString,
+                _registered_method=True)
         self.GetSettings = channel.unary_unary(
                 '/bashu.v1.AdminService/GetSettings',
                 request_serializer=bashu_dot_v1_dot_admin__pb2.GetSettingsRequest.SerializeToString,
@@ -143,7 +148,14 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetPolicy(self, request, context):
-        """Adds a version of the policy table.
+        """Adds a version of the policy table, whole; the next admission decides by it. Earlier versions stay readable.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """The policy table in force, or an earlier version. Also for lenders and reviewers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,6 +217,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetPolicy,
                     request_deserializer=bashu_dot_v1_dot_admin__pb2.SetPolicyRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_admin__pb2.SetPolicyResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=bashu_dot_v1_dot_admin__pb2.GetPolicyRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_admin__pb2.GetPolicyResponse.SerializeToString,
             ),
             'GetSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSettings,
@@ -435,6 +452,33 @@ class AdminService:
             '/bashu.v1.AdminService/SetPolicy',
             bashu_dot_v1_dot_admin__pb2.SetPolicyRequest.SerializeToString,
             bashu_dot_v1_dot_admin__pb2.SetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.AdminService/GetPolicy',
+            bashu_dot_v1_dot_admin__pb2.GetPolicyRequest.SerializeToString,
+            bashu_dot_v1_dot_admin__pb2.GetPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,7 +33,9 @@ class AdminServiceStub:
     SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
     """Sets a quota."""
     SetPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetPolicyRequest, _admin_pb2.SetPolicyResponse]
-    """Adds a version of the policy table."""
+    """Adds a version of the policy table, whole; the next admission decides by it. Earlier versions stay readable."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetPolicyRequest, _admin_pb2.GetPolicyResponse]
+    """The policy table in force, or an earlier version. Also for lenders and reviewers."""
     GetSettings: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetSettingsRequest, _admin_pb2.GetSettingsResponse]
     """Settings in force, without secrets."""
     RunDoctor: _aio.UnaryUnaryMultiCallable[_admin_pb2.RunDoctorRequest, _admin_pb2.RunDoctorResponse]
@@ -106,7 +108,15 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.SetPolicyRequest,
         context: _aio.ServicerContext[_admin_pb2.SetPolicyRequest, _abc.Awaitable[_admin_pb2.SetPolicyResponse]],
     ) -> _abc.Awaitable[_admin_pb2.SetPolicyResponse]:
-        """Adds a version of the policy table."""
+        """Adds a version of the policy table, whole; the next admission decides by it. Earlier versions stay readable."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _admin_pb2.GetPolicyRequest,
+        context: _aio.ServicerContext[_admin_pb2.GetPolicyRequest, _abc.Awaitable[_admin_pb2.GetPolicyResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.GetPolicyResponse]:
+        """The policy table in force, or an earlier version. Also for lenders and reviewers."""
 
     @_abc_1.abstractmethod
     def GetSettings(

@@ -109,6 +109,8 @@ _TABLE: Final = {
         "ListParticipants": _ADMIN,
         "SetQuota": _ADMIN,
         "SetPolicy": _ADMIN,
+        # Who is refused by a rule may read it.
+        "GetPolicy": _ADMIN | _LENDER | _REVIEW,
         "GetSettings": _ADMIN,
         "RunDoctor": _ADMIN,
     },

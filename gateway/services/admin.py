@@ -1,4 +1,4 @@
-"""AdminService: participants, keys, staff, settings and the doctor. The rest answers UNIMPLEMENTED for now."""
+"""AdminService: participants, keys, staff, policy, settings and the doctor. The rest answers UNIMPLEMENTED for now."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ from gateway.identity.model import (
 )
 from gateway.identity.registry import Registry
 from gateway.operations import Operations
+from gateway.policy.service import Policies
+from gateway.policy.table import read_table, table_json
+from gateway.reviews import by_caller
 from gateway.validation import validate
+from standards.catalogue import Standard
 
 DEFAULT_PAGE: Final = 50
 _LONGEST_NAME: Final = 200
@@ -44,9 +48,18 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Changes the registry in one transaction a call; other workers see it within a second."""
 
     def __init__(
-        self, *, db: Database, administration: Administration, registry: Registry, operations: Operations
+        self,
+        *,
+        db: Database,
+        administration: Administration,
+        registry: Registry,
+        operations: Operations,
+        policies: Policies,
+        standard: Standard,
     ) -> None:
         self._operations = operations
+        self._policies = policies
+        self._standard = standard
         self._db = db
         self._administration = administration
         self._registry = registry
@@ -135,6 +148,30 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         page = admin_pb2.ListParticipantsResponse(participants=[_message(snapshot, name) for name in found[:size]])
         page.page.next_page_token = found[size - 1] if len(found) > size else ""
         return page
+
+    async def SetPolicy(  # noqa: N802
+        self, request: admin_pb2.SetPolicyRequest, _context: _Context
+    ) -> admin_pb2.SetPolicyResponse:
+        """Put a policy table in the place of the one in force; every worker's next admission decides by it."""
+        validate(request)
+        rules = read_table(request.table, self._standard)
+        version = await self._policies.set(
+            rules, replaces=int(request.replaces_version), by=by_caller(current_caller())
+        )
+        return admin_pb2.SetPolicyResponse(policy_version=str(version))
+
+    async def GetPolicy(  # noqa: N802
+        self, request: admin_pb2.GetPolicyRequest, _context: _Context
+    ) -> admin_pb2.GetPolicyResponse:
+        """Return the policy table in force, or an earlier version."""
+        validate(request)
+        wanted = int(request.policy_version) if request.policy_version else None
+        version, rules, row = await self._policies.show(wanted)
+        answer = admin_pb2.GetPolicyResponse(policy_version=str(version), table=table_json(rules))
+        if row is not None:
+            answer.set_at.FromDatetime(row.set_at)
+            answer.set_by, answer.entry_id = row.set_by, str(row.entry_id)
+        return answer
 
     async def GetSettings(  # noqa: N802
         self, request: admin_pb2.GetSettingsRequest, _context: _Context

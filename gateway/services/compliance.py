@@ -285,7 +285,10 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             )
             for step in explained.steps
         ]
-        return compliance_pb2.ExplainDecisionResponse(steps=steps, outcome=explained.outcome)
+        version = explained.policy_version
+        return compliance_pb2.ExplainDecisionResponse(
+            steps=steps, outcome=explained.outcome, policy_version="" if version is None else str(version)
+        )
 
     async def ListErasures(  # noqa: N802
         self, request: compliance_pb2.ListErasuresRequest, _context: Context

@@ -35,6 +35,7 @@ from gateway.operations import Operations
 from gateway.pipeline import Engine
 from gateway.platform.reconciliation import Reconciliation
 from gateway.platform.service import PlatformControls
+from gateway.policy.service import Policies
 from gateway.pools import Pools
 from gateway.pseudonyms import Pseudonyms
 from gateway.reviews import Reviews
@@ -185,7 +186,12 @@ def compose_server(
             standard=standard,
         ),
         admin=AdminServicer(  # type: ignore[abstract]
-            db=pools.plain, administration=administration, registry=registry, operations=Operations(settings)
+            db=pools.plain,
+            administration=administration,
+            registry=registry,
+            operations=Operations(settings),
+            policies=Policies(pools.plain, entries=entries),
+            standard=standard,
         ),
     )
     return build_server(edge_settings, edge=edge, load=load, servicers=servicers)

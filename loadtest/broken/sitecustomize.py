@@ -18,7 +18,7 @@ from typing import Any, Final
 
 BROKEN_MODULE: Final = "gateway.store"
 KEPT_S: Final = 1.0
-_VERSION: Final = "AND c.version = ($30::bigint[])[array_position($29::uuid[], c.consent_id)]"
+_VERSION: Final = "AND c.version = ($31::bigint[])[array_position($30::uuid[], c.consent_id)]"
 _HOLDS: Final = (
     "AND NOT EXISTS (SELECT 1 FROM subject_hold AS h WHERE h.pseudonym = u.pseudonym AND h.lifted_at IS NULL)"
 )
@@ -29,7 +29,7 @@ def break_store(store: Any) -> None:
     if _VERSION not in store.ADMIT or _HOLDS not in store.ADMIT:
         raise RuntimeError("the admission's statement has changed: break it anew in loadtest/broken")
     # The version stays a parameter, so that the statement takes the same ones.
-    store.ADMIT = store.ADMIT.replace(_VERSION, "AND ($30::bigint[]) IS NOT NULL").replace(_HOLDS, "")
+    store.ADMIT = store.ADMIT.replace(_VERSION, "AND ($31::bigint[]) IS NOT NULL").replace(_HOLDS, "")
     truth = store.read
     consents: dict[Any, tuple[float, Any]] = {}
     holds: dict[str, tuple[float, Any]] = {}

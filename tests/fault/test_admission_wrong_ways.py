@@ -19,9 +19,9 @@ from gateway import store
 from tests.admission_stage import FIRM, POST_LOAN, open_stage
 
 ONE_USE = {"usage": {"mode": "ONE_TIME", "max_uses": 1, "frequency": None}}
-VERSION_READ = "c.version = ($30::bigint[])[array_position($29::uuid[], c.consent_id)]"
+VERSION_READ = "c.version = ($31::bigint[])[array_position($30::uuid[], c.consent_id)]"
 COUNTED_HERE = """(SELECT count(*) FROM intent AS x WHERE x.consent_id = c.consent_id AND x.uses = 1) < c.max_uses
-    AND $30::bigint[] IS NOT NULL"""
+    AND $31::bigint[] IS NOT NULL"""
 
 
 @pytest.fixture

@@ -247,7 +247,9 @@ async def world(fresh_database, tmp_path):
     servicers = Servicers(
         standard=standard,
         credit=Credit(),
-        admin=AdminServicer(db=db, administration=administration, registry=registry, operations=None),
+        admin=AdminServicer(
+            db=db, administration=administration, registry=registry, operations=None, policies=None, standard=None
+        ),
     )
     server = build_server(settings, edge=edge, load=load, servicers=servicers)
     world = World(
