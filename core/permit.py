@@ -42,6 +42,8 @@ class Permit:
     ``targets`` maps a platform id to the data items that may be asked there; ``look_from``/``look_to`` are calendar
     days, both inside (Asia/Shanghai). ``artefact`` is the consent's JWS as registered, None for public items.
     ``intent_leaf_hash`` names the QUERY_INTENT entry, so that a platform can check the permission offline.
+    ``keeps_counterparties``: the question names related consents, so adapters leave in who the other party of a
+    guarantee is; the gateway takes out of it what no consent covers.
     """
 
     request_id: UUID
@@ -58,6 +60,7 @@ class Permit:
     consent_revision: int = 0
     consent_expires_at: datetime | None = None
     artefact: bytes | None = None
+    keeps_counterparties: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -440,6 +440,7 @@ def _admitted(granted: _Granted, entry: Entry) -> Admitted:
         consent_revision=row.revision if row else 0,
         consent_expires_at=row.end if row else None,
         artefact=granted.parsed.raw if granted.parsed else None,
+        keeps_counterparties=bool(ask.related_consent_ids),
     )
     return Admitted(
         permit=permit,

@@ -8,51 +8,42 @@ dies in between leaves an open intent, which the sweeper closes as ABANDONED: no
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
 
-import structlog
-
-from adapters.kit.checked import FindingKind, check_answers
+from adapters.kit.checked import check_answers
 from adapters.kit.protocol import Adapter
-from bashu.v1.common_pb2 import GatewayOperator, PlatformStatus
+from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.credit_pb2 import QueryCreditRequest
 from bashu.v1.report_pb2 import CreditReport
+from consent.model import Ask
 from core.clock import Clock
 from core.errors import BashuError, Reason
 from core.permit import Permit, Receipt, SubjectKind
 from gateway.admission import Admissions, Admitted
 from gateway.disputes.annotations import Annotations
 from gateway.enquiries import Enquiries
+from gateway.fan_out import ask_platforms, release_reserve_s
 from gateway.identity.model import Caller
-from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unanswered, unavailable
+from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unavailable
 from gateway.platform.disclosures import Disclosures
 from gateway.platform.health import PlatformHealth
 from gateway.platform.quotas import SharedQuotas
-from gateway.platform.standing import Closed, Controls
+from gateway.platform.standing import Controls
 from gateway.question import read_question, request_digest
-from gateway.release import Releases
+from gateway.related import Related, Relations
+from gateway.release import Part, Releases
 from gateway.validation import validate
 from standards.answer import ItemAnswer
 from standards.catalogue import Standard
 from standards.merge import ReportFrame, evaluate_into, merge
 
-RELEASE_RESERVE_S: Final = 0.5
-"""Kept back from the caller's deadline for check, merge and release; a tenth of a short one."""
-ADAPTER_FAILED: Final = "ADAPTER_FAILED"
-ADAPTER_OVERDUE: Final = "ADAPTER_OVERDUE"
-"""Details of items whose adapter raised, or did not keep its deadline."""
-
 SEND_WITHIN_S: Final = 2.0
 """How long after its release an answer may begin to leave (consent-and-ledger: released means committed)."""
-
-
-_LOG: Final = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +52,7 @@ class Engine:
 
     admissions: Admissions
     releases: Releases
+    related: Related
     adapters: Mapping[str, Adapter]
     controls: Controls
     disclosures: Disclosures
@@ -121,79 +113,87 @@ async def answer_query(
         raise
     admitted = await engine.admissions.admit(ask)
     permit = admitted.permit
-    standing = await engine.controls.standing(permit, is_self=ask.is_self)
-    closed = {**standing.closed, **(await engine.quotas.spent(permit, standing) if engine.quotas else {})}
-    answers = await ask_platforms(engine.adapters, permit, closed=closed, deadline=deadline)
-    engine.health.note(answers)
-    checked = check_answers(permit, answers)
-    engine.disclosures.note(checked.findings)
-    shown = engine.controls.exported(standing, checked.answers)
+    shown = await _answers(engine, permit, is_self=ask.is_self, deadline=deadline)
     if nobody_answered(shown, earlier=admitted.outcomes):
         failure = unavailable(shown)
         await engine.releases.fail(permit, failure, request_digest=ask.request_digest, platforms=outcome_lines(shown))
         raise failure
     counted = [] if engine.enquiries is None else await engine.enquiries.answers(admitted)
-    report = _merged(engine, admitted, [*shown, *counted, *_skipped(engine, admitted)])
-    if engine.annotations is not None:
-        await engine.annotations.annotate(report, permit.subject)
-    if request.include_evaluation:
-        evaluate_into(report, standard=engine.standard, granted=admitted.scope.items)
-    content = (report.evaluation if evaluation_alone else report).SerializeToString(deterministic=True)
-    # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
-    send_by = time.monotonic() + SEND_WITHIN_S
-    receipt = await engine.releases.release(
-        permit,
-        report_digest=hashlib.sha256(content).digest(),
-        request_digest=ask.request_digest,
-        platforms=outcome_lines(shown),
+    relations = await _relations(engine, ask, admitted, shown, deadline=deadline)
+    own = Part(permit=permit, platforms=outcome_lines(shown))
+    while True:
+        answers = [*(relations.shown() if relations else shown), *counted, *_skipped(engine, admitted)]
+        report = await _reported(engine, admitted, answers, relations, is_evaluated=request.include_evaluation)
+        content = _content(report, evaluation_alone=evaluation_alone)
+        # Taken before the statement: a worker stopped between commit and answer cannot tell when the commit was.
+        send_by = time.monotonic() + SEND_WITHIN_S
+        released = await _release(engine, own, relations, content, request_digest=ask.request_digest)
+        if isinstance(released, Receipt):
+            return Answer(admitted=admitted, report=content, receipt=released, send_by=send_by)
+        # A related consent ended meanwhile: the report is made again without what rests on it.
+        relations = released
+
+
+async def _answers(engine: Engine, permit: Permit, *, is_self: bool, deadline: float) -> list[ItemAnswer]:
+    """Ask a permit's platforms, check what they answered, and keep back what their operators do not let out."""
+    standing = await engine.controls.standing(permit, is_self=is_self)
+    closed = {**standing.closed, **(await engine.quotas.spent(permit, standing) if engine.quotas else {})}
+    answers = await ask_platforms(engine.adapters, permit, closed=closed, deadline=deadline)
+    engine.health.note(answers)
+    checked = check_answers(permit, answers)
+    engine.disclosures.note(checked.findings)
+    return engine.controls.exported(standing, checked.answers)
+
+
+async def _relations(
+    engine: Engine, ask: Ask, admitted: Admitted, own: list[ItemAnswer], *, deadline: float
+) -> Relations | None:
+    """Ask under the related consents named, None without one; what the release needs of the deadline is kept back."""
+    if not ask.related_consent_ids:
+        return None
+    until = deadline - release_reserve_s(ask.deadline_s)
+    return await engine.related.ask(
+        ask,
+        admitted,
+        own,
+        platforms=lambda permit, deadline: _answers(engine, permit, is_self=False, deadline=deadline),
+        deadline=until,
     )
-    return Answer(admitted=admitted, report=content, receipt=receipt, send_by=send_by)
 
 
-async def ask_platforms(
-    adapters: Mapping[str, Adapter], permit: Permit, *, closed: Mapping[str, Closed], deadline: float
-) -> list[ItemAnswer]:
-    """Ask every platform of the permit at once, inside the deadline; who does not answer is named, not waited for.
-
-    ``closed``: platforms that their operators stopped; nothing is sent there, and the answers say so.
-    """
-    reserve_s = min(RELEASE_RESERVE_S, (deadline - time.monotonic()) / 10)
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_ask_one(adapters[platform_id], permit, items, deadline - reserve_s, reserve_s / 2))
-            for platform_id, items in sorted(permit.targets.items())
-            if platform_id not in closed
-        ]
-    return [
-        *(answer for task in tasks for answer in task.result()),
-        *(answer for name, why in sorted(closed.items()) for answer in _not_sent(adapters[name], permit, why)),
-    ]
+async def _reported(
+    engine: Engine,
+    admitted: Admitted,
+    answers: list[ItemAnswer],
+    relations: Relations | None,
+    *,
+    is_evaluated: bool,
+) -> CreditReport:
+    report = _merged(engine, admitted, answers)
+    if engine.annotations is not None:
+        await engine.annotations.annotate(report, admitted.permit.subject)
+    network = relations.judge_into(report) if relations else None
+    if is_evaluated:
+        evaluate_into(report, standard=engine.standard, granted=admitted.scope.items, network=network)
+    return report
 
 
-def _not_sent(adapter: Adapter, permit: Permit, why: Closed) -> list[ItemAnswer]:
-    items = permit.targets[adapter.platform.platform_id]
-    return [
-        replace(answer, was_sent=False) for answer in unanswered(adapter, items, status=why.status, detail=why.detail)
-    ]
+def _content(report: CreditReport, *, evaluation_alone: bool) -> bytes:
+    """Return the exact bytes that are released."""
+    if evaluation_alone and report.HasField("guarantee_network"):
+        report.evaluation.guarantee_network.CopyFrom(report.guarantee_network)
+    return (report.evaluation if evaluation_alone else report).SerializeToString(deterministic=True)
 
 
-async def _ask_one(
-    adapter: Adapter, permit: Permit, items: frozenset[str], deadline: float, grace_s: float
-) -> list[ItemAnswer]:
-    """Ask one platform. Adapters promise to raise nothing and to keep the deadline; no promise is relied on here."""
-    answers: list[ItemAnswer] = []
-    status, detail = PlatformStatus.PLATFORM_STATUS_UNAVAILABLE, FindingKind.MISSING.value
-    try:
-        async with asyncio.timeout(deadline + grace_s - time.monotonic()):
-            answers = await adapter.ask(permit, items, deadline=deadline)
-    except TimeoutError:
-        status, detail = PlatformStatus.PLATFORM_STATUS_TIMEOUT, ADAPTER_OVERDUE
-    except Exception as error:  # noqa: BLE001 - one platform's program must not fail the query
-        # The type alone: an error's text may quote what the platform sent.
-        _LOG.error("adapter_failed", platform=adapter.platform.platform_id, error=type(error).__name__)
-        detail = ADAPTER_FAILED
-    answered = {answer.item for answer in answers}
-    return [*answers, *unanswered(adapter, items - answered, status=status, detail=detail)]
+async def _release(
+    engine: Engine, own: Part, relations: Relations | None, content: bytes, *, request_digest: bytes
+) -> Receipt | Relations:
+    report_digest = hashlib.sha256(content).digest()
+    if relations and relations.covered:
+        return await engine.related.release(relations, own, report_digest=report_digest)
+    return await engine.releases.release(
+        own.permit, report_digest=report_digest, request_digest=request_digest, platforms=own.platforms
+    )
 
 
 def _skipped(engine: Engine, admitted: Admitted) -> list[ItemAnswer]:

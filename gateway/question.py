@@ -66,6 +66,13 @@ def read_question(
             field="include_evaluation",
         )
     today = clock.now().astimezone(SHANGHAI).date()
+    related = tuple(_required_uuid(text, "related_consent_ids") for text in request.related_consent_ids)
+    if related and (not request.consent_id or request.subject.WhichOneof("kind") != "enterprise"):
+        message = "related consents go with a consent of the enterprise asked about"
+        raise BashuError(Reason.MALFORMED, message, field="related_consent_ids")
+    if request.consent_id.lower() in map(str, related):
+        message = "the question's own consent is not a related one"
+        raise BashuError(Reason.MALFORMED, message, field="related_consent_ids")
     return Ask(
         request_id=_uuid(request.request_id, "request_id"),
         institution=caller.institution,
@@ -77,7 +84,7 @@ def read_question(
         request_digest=request_digest(request),
         deadline_s=deadline_s,
         consent_id=_uuid(request.consent_id, "consent_id"),
-        related_consent_ids=tuple(_required_uuid(text, "related_consent_ids") for text in request.related_consent_ids),
+        related_consent_ids=related,
         application_reference=request.application_reference,
         loan_reference=request.loan_reference,
         items=tuple(sorted(set(request.data_items))),

@@ -7,7 +7,9 @@ answer. One still OPEN past ``stands_until`` is closed here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -22,12 +24,21 @@ from gateway.intents import IntentKey, OpenIntent, write_outcomes
 from ledger.note import Signer
 from ledger.store import receipts_from_rows
 
-__all__ = ["PlatformLine", "Releases", "may_refund"]
+__all__ = ["Part", "PlatformLine", "Releases", "may_refund"]
 
 REFUNDABLE: Final = frozenset({"SKIPPED", "QUOTA_EXHAUSTED", "MAINTENANCE"})
 """Statuses that certainly brought nothing; so did any other whose question never left (``was_sent`` False)."""
 _UNREACHABLE: Final = "UNAVAILABLE"
 _LOCK_TRIES: Final = 3
+_RETRY_AFTER_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One permit that a report rests on, and what the platforms asked under it said."""
+
+    permit: Permit
+    platforms: Sequence[PlatformLine]
 
 
 class Releases:
@@ -66,20 +77,52 @@ class Releases:
             BashuError: the reason that took the permission away meanwhile (nothing may leave then), OUT_OF_TIME, or
                 what kept the release from being recorded.
         """
-        ts = self._time.now()
-        entry = self._entries.release(
-            permit,
-            platforms=platforms,
-            request_digest=request_digest,
-            report_digest=report_digest,
-            artefact_hash=_artefact_hash(permit),
-            ts=ts,
-        )
-        release = store.Release(key=_key(permit), outcomes=_outcomes(platforms), ts=ts, entry=entry)
+        part = Part(permit=permit, platforms=platforms)
+        release = self._row(part, report_digest=report_digest, request_digest=request_digest, ts=self._time.now())
         receipt = await self._batcher.submit(release)
         if receipt is None:
-            raise await self._why_not(_key(permit))
+            raise await self._why_not(release.key)
         return receipt
+
+    async def release_together(
+        self, parts: Sequence[Part], *, report_digest: bytes, request_digest: bytes
+    ) -> Receipt | Mapping[UUID, Reason]:
+        """Release one report under all permits it rests on, in one statement: all of them or none.
+
+        Returns:
+            the first part's receipt; or nothing was released, and this is why other parts stand no more, by request id.
+
+        Raises:
+            BashuError: as :meth:`release`, about the first part.
+        """
+        for _ in range(_LOCK_TRIES):
+            ts = self._time.now()
+            rows = [
+                self._row(part, report_digest=report_digest, request_digest=request_digest, ts=ts) for part in parts
+            ]
+            try:
+                first = (await self._write(rows, together=True))[0]
+            except LockLost:
+                continue
+            if first is not None:
+                return first
+            gone = {row.key: why for row in rows if (why := await self._gone(row.key, ts)) is not None}
+            if rows[0].key in gone:
+                raise gone[rows[0].key]
+            if gone:
+                return {key.request_id: why.reason for key, why in gone.items()}
+        raise BashuError(Reason.OVERLOADED, "the permits were locked again and again", retry_after_s=_RETRY_AFTER_S)
+
+    def _row(self, part: Part, *, report_digest: bytes, request_digest: bytes, ts: datetime) -> store.Release:
+        entry = self._entries.release(
+            part.permit,
+            platforms=part.platforms,
+            request_digest=request_digest,
+            report_digest=report_digest,
+            artefact_hash=_artefact_hash(part.permit),
+            ts=ts,
+        )
+        return store.Release(key=_key(part.permit), outcomes=_outcomes(part.platforms), ts=ts, entry=entry)
 
     async def fail(
         self,
@@ -136,11 +179,20 @@ class Releases:
         except BashuError as error:
             return error
 
-    async def _write(self, releases: list[store.Release]) -> list[Receipt | None]:
-        rows = await store.release(self._db, releases)
+    async def _write(self, releases: list[store.Release], *, together: bool = False) -> list[Receipt | None]:
+        rows = await store.release(self._db, releases, together=together)
         entries = {release.entry.entry_id: release.entry for release in releases}
         receipts = receipts_from_rows(rows, entries, signer=self._signer, now=self._time.now())
         return [receipts.get(release.entry.entry_id) for release in releases]
+
+    async def _gone(self, key: IntentKey, ts: datetime) -> BashuError | None:
+        """Return why an intent stands no more, None where it does."""
+        found = await store.find(self._db, key)
+        if found is not None and found[0].state == "OPEN":
+            intent, now = found
+            if intent.stands_until is None or intent.stands_until > max(now, ts):
+                return None
+        return await self._why_not(key)
 
     async def _why_not(self, key: IntentKey) -> BashuError:
         """Return the reason that closed an intent; close it where nothing but time did."""

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from consent.limits import NO_TABLE, Effect, PolicyRule, PolicyTable
 from consent.model import ConsentFacts, Loan, LoanEnd
-from consent.store import FACTS
+from consent.store import FACTS, facts_from_row
 from database import Statements
 from gateway.intents import Attempt, IntentKey, OpenIntent
 from ledger.model import Entry
@@ -106,7 +106,9 @@ SELECT entry_id FROM i"""  # noqa: S608
 its subject are the same for all), so the uses that Python numbered stay gapless. A request id taken meanwhile is a
 UniqueConflict of the whole batch, which is then tried one by one."""
 
-RELEASE: Final = f"""
+
+def _release(condition: str) -> str:
+    return f"""
 WITH u AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::uuid[], $7::bytea[],
         $8::bytea[])
@@ -122,11 +124,21 @@ g AS (
     FROM l JOIN u USING (request_id, institution, attempt) CROSS JOIN n
     WHERE t.request_id = l.request_id AND t.institution = l.institution AND t.attempt = l.attempt
         AND t.request_id = ANY($1::uuid[]) AND l.state = 'OPEN' AND l.stands_until > greatest(n.now, u.ts)
+        {condition}
     RETURNING u.entry_id),
 src AS (SELECT u.ord, u.entry_id, u.body, u.leaf_hash FROM u JOIN g ON g.entry_id = u.entry_id),
 {append_ctes("src")}
 SELECT seq, entry_id FROM ledger_e"""  # noqa: S608
+
+
+RELEASE: Final = _release("")
 """Release what still stands, and append RELEASE for exactly the rows moved."""
+RELEASE_TOGETHER: Final = _release("""AND cardinality($1::uuid[]) = (
+            SELECT count(*) FROM l JOIN u USING (request_id, institution, attempt) CROSS JOIN n
+            WHERE l.state = 'OPEN' AND l.stands_until > greatest(n.now, u.ts))""")
+"""Release all, or none where one of them stands no more: one report rests on every one of these permits."""
+NAMED: Final = f"""
+SELECT {", ".join(FACTS)} FROM consent WHERE consent_id = ANY($1::uuid[]) AND institution = $2"""  # noqa: S608
 
 
 def _close(skip: str) -> str:
@@ -345,10 +357,15 @@ _INTENT_COLUMNS: Final = (
 )  # fmt: skip
 
 
-async def release(db: Statements, releases: Sequence[Release]) -> Sequence[Any]:
-    """Release what still stands; return the rows (``seq, entry_id``) of the entries appended."""
+async def named(db: Statements, consent_ids: Sequence[UUID], *, institution: str) -> list[ConsentFacts]:
+    """Return those of ``consent_ids`` that were given to an institution; another's cost the same as none."""
+    return [facts_from_row(row) for row in await db.fetch(NAMED, list(consent_ids), institution)]
+
+
+async def release(db: Statements, releases: Sequence[Release], *, together: bool = False) -> Sequence[Any]:
+    """Release what still stands, ``together`` all or none; return rows (``seq, entry_id``) of the entries appended."""
     return await db.fetch(
-        RELEASE,
+        RELEASE_TOGETHER if together else RELEASE,
         *_keys([r.key for r in releases]),
         [" ".join(r.outcomes) for r in releases],
         [r.ts for r in releases],

@@ -44,6 +44,7 @@ from gateway.platform.disclosures import Disclosures
 from gateway.platform.quotas import SharedQuotas
 from gateway.platform.standing import Controls
 from gateway.pools import Pools, open_pools
+from gateway.related import Related
 from gateway.release import Releases
 from gateway.reviews import Reviews
 from gateway.rights.erasures import DAYS_OF_A_YEAR, Erasures
@@ -157,9 +158,14 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         clock=clock,
     )
     disclosures = Disclosures(pools.plain, entries=entries, time=time)
+    releases = Releases(pools.hot, entries=entries, signer=signer, time=time)
+    related = Related(
+        pools.hot, admissions=admissions, releases=releases, pseudonyms=pseudonyms, standard=standard, clock=clock
+    )
     engine = Engine(
         admissions=admissions,
-        releases=Releases(pools.hot, entries=entries, signer=signer, time=time),
+        releases=releases,
+        related=related,
         adapters=adapters,
         controls=Controls(registry, standard=standard),
         disclosures=disclosures,

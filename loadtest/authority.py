@@ -25,6 +25,7 @@ PURPOSE_TEXTS: Final = {
     "PRE_LOAN_REVIEW": "贷前审查",
     "POST_LOAN_MANAGEMENT": "贷后管理",
     "GUARANTOR_REVIEW": "担保审查",
+    "RELATED_PARTY_REVIEW": "关联查询",
 }
 PLATFORM_REGIONS: Final = {"chongqing": "500000", "sichuan": "510000"}
 

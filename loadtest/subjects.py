@@ -31,6 +31,8 @@ from standards.catalogue import load_standard
 
 EXPECTED: Final = Path(__file__).parents[1] / "tests" / "fixed_subjects.toml"
 PURPOSE: Final = "PRE_LOAN_REVIEW"
+RELATED_PURPOSE: Final = "RELATED_PARTY_REVIEW"
+GUARANTEE: Final = "financing_guarantee"
 DEADLINE_S: Final = 15.0
 EVALUATION_DEADLINE_S: Final = 5.0
 
@@ -47,6 +49,8 @@ class Step:
     deadline_s: float
     expected: Mapping[str, Any]
     evaluation: str = ""
+    related: Sequence[str] = ()
+    ring: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,8 @@ def _steps(subjects: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
                 deadline_s=subject.get("deadline_s", DEADLINE_S),
                 expected=expected,
                 evaluation=subject.get("evaluation", "") if number == 1 else "",
+                related=subject.get("related", ()) if number == 1 else (),
+                ring=subject.get("ring", ""),
             )
 
 
@@ -103,12 +109,41 @@ async def _query_all(stack: Stack, steps: Sequence[Step]) -> list[tuple[Step, li
             differences = list(_differences(step.expected, answer.report))
             if step.evaluation:
                 differences += await _evaluation_differences(bank, authority, step)
+            if step.related:
+                differences += await _ring_differences(bank, authority, step)
             results.append((step, differences))
     return results
 
 
 async def _evaluation_differences(bank: Bashu, authority: SigningAuthority, step: Step) -> list[Difference]:
     """Evaluate the subject under a consent of its own for all that the card asks, and compare the one line of it."""
+    request = await _evaluation_request(bank, authority, step)
+    try:
+        evaluation = (await bank.evaluate_credit(request, deadline_s=EVALUATION_DEADLINE_S)).evaluation
+    except BashuCallError as error:
+        return [Difference(what="evaluation", expected=step.evaluation, got=str(error))]
+    got = evaluation_line(evaluation)
+    return [] if got == step.evaluation else [Difference(what="evaluation", expected=step.evaluation, got=got)]
+
+
+async def _ring_differences(bank: Bashu, authority: SigningAuthority, step: Step) -> list[Difference]:
+    """Evaluate the subject with the consents of its related firms, and compare what comes of its guarantees."""
+    request = await _evaluation_request(bank, authority, step)
+    for code in step.related:
+        grant = Grant(institution="bank-cq", identifier=code, items=[GUARANTEE], max_uses=1, purpose=RELATED_PURPOSE)
+        await bank.register_consent(authority.sign(grant))
+        request.related_consent_ids.append(str(grant.consent_id))
+    try:
+        evaluation = (await bank.evaluate_credit(request, deadline_s=EVALUATION_DEADLINE_S)).evaluation
+    except BashuCallError as error:
+        return [Difference(what="ring", expected=step.ring, got=str(error))]
+    network = evaluation.guarantee_network
+    rings = (" ".join(ring.unified_social_credit_codes) for ring in network.rings)
+    got = f"{evaluation.in_ring} {network.result or '-'}: {', '.join(rings)}; {evaluation_line(evaluation)}"
+    return [] if got == step.ring else [Difference(what="ring", expected=step.ring, got=got)]
+
+
+async def _evaluation_request(bank: Bashu, authority: SigningAuthority, step: Step) -> credit_pb2.QueryCreditRequest:
     card = load_standard().card
     items = sorted({item for rule in card.indicators for item in rule.items}.union(card.hard_stop_items))
     grant = Grant(institution="bank-cq", identifier=step.code, items=items, display=step.name, max_uses=1, acts=COUNTED)
@@ -122,12 +157,7 @@ async def _evaluation_differences(bank: Bashu, authority: SigningAuthority, step
     )
     request.subject.enterprise.unified_social_credit_code = step.code
     request.subject.enterprise.name = step.name
-    try:
-        evaluation = (await bank.evaluate_credit(request, deadline_s=EVALUATION_DEADLINE_S)).evaluation
-    except BashuCallError as error:
-        return [Difference(what="evaluation", expected=step.evaluation, got=str(error))]
-    got = evaluation_line(evaluation)
-    return [] if got == step.evaluation else [Difference(what="evaluation", expected=step.evaluation, got=got)]
+    return request
 
 
 def evaluation_line(evaluation: report_pb2.Evaluation) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from bashu.v1.common_pb2 import PlatformStatus
-from bashu.v1.report_pb2 import CreditReport, Provenance
+from bashu.v1.report_pb2 import CreditReport, GuaranteeEdge, GuaranteeNetwork, GuaranteeRing, Provenance
 from standards.answer import Mark
 
 GUARANTEE: Final = "financing_guarantee"
@@ -122,6 +122,29 @@ def judge(subject: str, seen: Mapping[str, Seen]) -> Judged:
         told=told,
         uncovered=sum(each.hidden_given + each.hidden_received for each in seen.values()),
         bad=bad,
+    )
+
+
+def network_message(found: Judged, report: CreditReport) -> GuaranteeNetwork:
+    """Return what was found as a report says it; ``report`` is the subject's own, whose records edges refer to."""
+    own = {record.record_id for record in report.records}
+    edges: dict[Edge, GuaranteeEdge] = {}
+    for one in found.told:
+        ends = GuaranteeEdge(guarantor_uscc=one.edge.guarantor, guaranteed_uscc=one.edge.guaranteed)
+        edge = edges.setdefault(one.edge, ends)
+        edge.record_ids.extend({one.record_id} & own)
+        edge.sources.extend(one.sources)
+    for edge in edges.values():
+        for source in edge.sources:
+            # Ids are of the report that a source stands in, and the other parties' reports are not shown.
+            source.ClearField("source_id")
+    return GuaranteeNetwork(
+        result=found.network.value if found.network else "",
+        in_ring=found.said,
+        edges=edges.values(),
+        rings=[GuaranteeRing(unified_social_credit_codes=ring) for ring in found.rings.found],
+        rings_cut_off=found.rings.is_cut_off,
+        uncovered_guarantees=found.uncovered,
     )
 
 

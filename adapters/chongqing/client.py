@@ -132,7 +132,7 @@ class ChongqingAdapter:
             found = map_items(result, askable, self._standard)
         except PlatformFailureError as failure:
             return unasked | dict.fromkeys(askable, failed(failure))
-        return unasked | {item: with_privacy(outcome) for item, outcome in found.items()}
+        return unasked | {item: with_privacy(outcome, permit) for item, outcome in found.items()}
 
     async def _result(self, enquiry: Enquiry) -> Result:
         if enquiry.permit.artefact is None:

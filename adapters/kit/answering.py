@@ -122,11 +122,14 @@ def without_counterparties(
     return tuple(kept), withheld
 
 
-def with_privacy(outcome: Outcome, *, related: frozenset[str] = frozenset()) -> Outcome:
-    """Return an outcome without other subjects' data, and a note of how many values that were."""
-    if not any(record.HasField("financing_guarantee") for record in outcome.records):
+def with_privacy(outcome: Outcome, permit: Permit) -> Outcome:
+    """Return an outcome without other subjects' data, and a note of how many values that were.
+
+    Where the permit keeps them, the gateway takes them out: it alone knows whose consents cover which.
+    """
+    if permit.keeps_counterparties or not any(record.HasField("financing_guarantee") for record in outcome.records):
         return outcome
-    records, withheld = without_counterparties(outcome.records, related=related)
+    records, withheld = without_counterparties(outcome.records)
     notes = (*outcome.notes, f"COUNTERPARTY_WITHHELD {withheld}") if withheld else outcome.notes
     return replace(outcome, records=records, notes=notes)
 

@@ -135,7 +135,7 @@ class RestJsonAdapter:
                 item: group.create_task(self._outcome(compiled, compiled.modules[item], values, deadline))
                 for item in asked
             }
-        return unasked | {item: with_privacy(task.result()) for item, task in tasks.items()}
+        return unasked | {item: with_privacy(task.result(), permit) for item, task in tasks.items()}
 
     async def _outcome(
         self, compiled: Compiled, module: ModuleCalls, values: Mapping[str, str], deadline: float

@@ -112,7 +112,7 @@ class SichuanAdapter:
         except PlatformFailureError as failure:
             return unasked | dict.fromkeys(askable, failed(failure))
         found = outcomes_of(collected, modules, subject=query.subject, standard=self._standard)
-        return unasked | {item: with_privacy(outcome) for item, outcome in found.items() if item in askable}
+        return unasked | {item: with_privacy(outcome, permit) for item, outcome in found.items() if item in askable}
 
     async def _collected(self, permit: Permit, query: Query, modules: Sequence[Module]) -> Collected:
         """Ask for a report, once more for what the platform advises to ask again, and for further pages."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from bashu.cli.network import RelatedOption, print_network
 from bashu.cli.session import (
     AsOption,
     DeadlineOption,
@@ -50,9 +51,7 @@ def query(
     region: Annotated[
         list[str] | None, typer.Option(help="地区 500000 or 510000; repeat it; default all granted")
     ] = None,
-    related_consent: Annotated[
-        list[str] | None, typer.Option(help="关联主体的授权 consent of a related subject; repeat it")
-    ] = None,
+    related: RelatedOption = None,
     lookback_days: Annotated[int, typer.Option(min=0, help="回溯天数 days back; 0: what the consent grants")] = 0,
     legal_basis: Annotated[
         str, typer.Option(help="无授权时的法律依据 why public items are asked for without a consent")
@@ -85,7 +84,7 @@ def query(
     request = credit_pb2.QueryCreditRequest(
         request_id=new_request_id() if request_id is None else request_id,
         consent_id=consent,
-        related_consent_ids=related_consent or [],
+        related_consent_ids=related or [],
         purpose=purpose,
         application_reference=application_reference,
         loan_reference=loan_reference,
@@ -145,6 +144,8 @@ def _print_answer(
 ) -> None:
     out = console()
     print_report(out, answer.report)
+    if answer.report.HasField("guarantee_network"):
+        print_network(out, answer.report.guarantee_network)
     print_scope(out, answer.request_id, answer.effective_scope)
     print_evidence(out, answer, verified, folder, proof)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bashu.cli.network import RelatedOption, print_network
 from bashu.cli.session import (
     AsOption,
     DeadlineOption,
@@ -29,6 +30,7 @@ def evaluate(
     name: Annotated[str, typer.Option(help="名称 registered name")] = "",
     application_reference: Annotated[str, typer.Option(help="业务申请编号 your reference of the application")] = "",
     loan_reference: Annotated[str, typer.Option(help="贷款编号 reference of a registered loan")] = "",
+    related: RelatedOption = None,
     written: Annotated[
         bool, typer.Option("--written", help="只输出给借款人的书面说明 print only the text for the borrower")
     ] = False,
@@ -44,6 +46,7 @@ def evaluate(
     request = credit_pb2.QueryCreditRequest(
         request_id=new_request_id(),
         consent_id=consent,
+        related_consent_ids=related or [],
         purpose=purpose,
         application_reference=application_reference,
         loan_reference=loan_reference,
@@ -60,4 +63,6 @@ def evaluate(
         typer.echo(answer.evaluation.written_reasons_zh)
         return
     print_evaluation(console(), answer.evaluation)
+    if answer.evaluation.HasField("guarantee_network"):
+        print_network(console(), answer.evaluation.guarantee_network)
     print_scope(console(), answer.request_id, answer.effective_scope)

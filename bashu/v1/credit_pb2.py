@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61shu/v1/credit.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x15\x62\x61shu/v1/report.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x88\x04\n\x12QueryCreditRequest\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nconsent_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12%\n\x13related_consent_ids\x18\x04 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10 \x12\x18\n\x07purpose\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12&\n\x15\x61pplication_reference\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0eloan_reference\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\"\n\ndata_items\x18\x08 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18@\x12)\n\x07regions\x18\t \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10 \"\x0er\x0c\x32\n^[0-9]{6}$\x12\x1a\n\x12include_evaluation\x18\n \x01(\x08\x12$\n\x08lookback\x18\x0b \x01(\x0b\x32\x12.bashu.v1.Lookback\x12\x17\n\x0f\x61llow_narrowing\x18\x0c \x01(\x08\x12%\n\x14min_consent_revision\x18\r \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x12\n\nresend_all\x18\x0e \x01(\x08\x12\x1d\n\x0blegal_basis\x18\x0f \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xb5\x01\n\x0e\x45\x66\x66\x65\x63tiveScope\x12\x12\n\ndata_items\x18\x01 \x03(\t\x12\x14\n\x0cplatform_ids\x18\x02 \x03(\t\x12%\n\x08lookback\x18\x03 \x01(\x0b\x32\x13.bashu.v1.DateRange\x12\x10\n\x08narrowed\x18\x04 \x01(\x08\x12\x15\n\rdropped_items\x18\x05 \x03(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x18\n\x10\x63onsent_revision\x18\x07 \x01(\x03\"\xa8\x01\n\x13QueryCreditResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x06report\x18\x02 \x01(\x0b\x32\x16.bashu.v1.CreditReport\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\x95\x01\n\x18QueryCreditResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06report\x18\x02 \x01(\x0c\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\x92\x01\n\x19QueryCreditStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.bashu.v1.QueryCreditResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x9c\x01\n\x1eQueryCreditStreamResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".bashu.v1.QueryCreditResponseBytesH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xad\x01\n\x16\x45valuateCreditResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\nevaluation\x18\x02 \x01(\x0b\x32\x14.bashu.v1.Evaluation\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\xac\x01\n\x07Receipt\x12\r\n\x05\x65ntry\x18\x01 \x01(\x0c\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\'\n\x07promise\x18\x03 \x01(\x0b\x32\x16.bashu.v1.BatchPromise\x12.\n\npublish_by\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nleaf_index\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_leaf_index\"`\n\x0c\x42\x61tchPromise\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x12\n\nleaf_index\x18\x03 \x01(\x03\x12\x12\n\nbatch_size\x18\x04 \x01(\x03\x12\x0c\n\x04path\x18\x05 \x03(\x0c\x32\x89\x02\n\rCreditService\x12J\n\x0bQueryCredit\x12\x1c.bashu.v1.QueryCreditRequest\x1a\x1d.bashu.v1.QueryCreditResponse\x12Z\n\x11QueryCreditStream\x12\x1c.bashu.v1.QueryCreditRequest\x1a#.bashu.v1.QueryCreditStreamResponse(\x01\x30\x01\x12P\n\x0e\x45valuateCredit\x12\x1c.bashu.v1.QueryCreditRequest\x1a .bashu.v1.EvaluateCreditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61shu/v1/credit.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x15\x62\x61shu/v1/report.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\x90\x04\n\x12QueryCreditRequest\x12\x1b\n\nrequest_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x11.bashu.v1.SubjectB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nconsent_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12-\n\x13related_consent_ids\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x08\x18\x01\"\x04r\x02\x18$\x12\x18\n\x07purpose\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12&\n\x15\x61pplication_reference\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0eloan_reference\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\"\n\ndata_items\x18\x08 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18@\x12)\n\x07regions\x18\t \x03(\tB\x18\xbaH\x15\x92\x01\x12\x10 \"\x0er\x0c\x32\n^[0-9]{6}$\x12\x1a\n\x12include_evaluation\x18\n \x01(\x08\x12$\n\x08lookback\x18\x0b \x01(\x0b\x32\x12.bashu.v1.Lookback\x12\x17\n\x0f\x61llow_narrowing\x18\x0c \x01(\x08\x12%\n\x14min_consent_revision\x18\r \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x12\n\nresend_all\x18\x0e \x01(\x08\x12\x1d\n\x0blegal_basis\x18\x0f \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xb5\x01\n\x0e\x45\x66\x66\x65\x63tiveScope\x12\x12\n\ndata_items\x18\x01 \x03(\t\x12\x14\n\x0cplatform_ids\x18\x02 \x03(\t\x12%\n\x08lookback\x18\x03 \x01(\x0b\x32\x13.bashu.v1.DateRange\x12\x10\n\x08narrowed\x18\x04 \x01(\x08\x12\x15\n\rdropped_items\x18\x05 \x03(\t\x12\x0f\n\x07\x61ttempt\x18\x06 \x01(\x05\x12\x18\n\x10\x63onsent_revision\x18\x07 \x01(\x03\"\xa8\x01\n\x13QueryCreditResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x06report\x18\x02 \x01(\x0b\x32\x16.bashu.v1.CreditReport\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\x95\x01\n\x18QueryCreditResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06report\x18\x02 \x01(\x0c\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\x92\x01\n\x19QueryCreditStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.bashu.v1.QueryCreditResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x9c\x01\n\x1eQueryCreditStreamResponseBytes\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x36\n\x08response\x18\x02 \x01(\x0b\x32\".bashu.v1.QueryCreditResponseBytesH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xad\x01\n\x16\x45valuateCreditResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12(\n\nevaluation\x18\x02 \x01(\x0b\x32\x14.bashu.v1.Evaluation\x12\"\n\x07receipt\x18\x03 \x01(\x0b\x32\x11.bashu.v1.Receipt\x12\x31\n\x0f\x65\x66\x66\x65\x63tive_scope\x18\x04 \x01(\x0b\x32\x18.bashu.v1.EffectiveScope\"\xac\x01\n\x07Receipt\x12\r\n\x05\x65ntry\x18\x01 \x01(\x0c\x12\x11\n\tleaf_hash\x18\x02 \x01(\x0c\x12\'\n\x07promise\x18\x03 \x01(\x0b\x32\x16.bashu.v1.BatchPromise\x12.\n\npublish_by\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\nleaf_index\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_leaf_index\"`\n\x0c\x42\x61tchPromise\x12\x0c\n\x04note\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x12\n\nleaf_index\x18\x03 \x01(\x03\x12\x12\n\nbatch_size\x18\x04 \x01(\x03\x12\x0c\n\x04path\x18\x05 \x03(\x0c\x32\x89\x02\n\rCreditService\x12J\n\x0bQueryCredit\x12\x1c.bashu.v1.QueryCreditRequest\x1a\x1d.bashu.v1.QueryCreditResponse\x12Z\n\x11QueryCreditStream\x12\x1c.bashu.v1.QueryCreditRequest\x1a#.bashu.v1.QueryCreditStreamResponse(\x01\x30\x01\x12P\n\x0e\x45valuateCredit\x12\x1c.bashu.v1.QueryCreditRequest\x1a .bashu.v1.EvaluateCreditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYCREDITREQUEST'].fields_by_name['consent_id']._loaded_options = None
   _globals['_QUERYCREDITREQUEST'].fields_by_name['consent_id']._serialized_options = b'\272H\004r\002\030$'
   _globals['_QUERYCREDITREQUEST'].fields_by_name['related_consent_ids']._loaded_options = None
-  _globals['_QUERYCREDITREQUEST'].fields_by_name['related_consent_ids']._serialized_options = b'\272H\005\222\001\002\020 '
+  _globals['_QUERYCREDITREQUEST'].fields_by_name['related_consent_ids']._serialized_options = b'\272H\r\222\001\n\020\010\030\001\"\004r\002\030$'
   _globals['_QUERYCREDITREQUEST'].fields_by_name['purpose']._loaded_options = None
   _globals['_QUERYCREDITREQUEST'].fields_by_name['purpose']._serialized_options = b'\272H\004r\002\030@'
   _globals['_QUERYCREDITREQUEST'].fields_by_name['application_reference']._loaded_options = None
@@ -59,23 +59,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYCREDITREQUEST'].fields_by_name['legal_basis']._loaded_options = None
   _globals['_QUERYCREDITREQUEST'].fields_by_name['legal_basis']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_QUERYCREDITREQUEST']._serialized_start=169
-  _globals['_QUERYCREDITREQUEST']._serialized_end=689
-  _globals['_EFFECTIVESCOPE']._serialized_start=692
-  _globals['_EFFECTIVESCOPE']._serialized_end=873
-  _globals['_QUERYCREDITRESPONSE']._serialized_start=876
-  _globals['_QUERYCREDITRESPONSE']._serialized_end=1044
-  _globals['_QUERYCREDITRESPONSEBYTES']._serialized_start=1047
-  _globals['_QUERYCREDITRESPONSEBYTES']._serialized_end=1196
-  _globals['_QUERYCREDITSTREAMRESPONSE']._serialized_start=1199
-  _globals['_QUERYCREDITSTREAMRESPONSE']._serialized_end=1345
-  _globals['_QUERYCREDITSTREAMRESPONSEBYTES']._serialized_start=1348
-  _globals['_QUERYCREDITSTREAMRESPONSEBYTES']._serialized_end=1504
-  _globals['_EVALUATECREDITRESPONSE']._serialized_start=1507
-  _globals['_EVALUATECREDITRESPONSE']._serialized_end=1680
-  _globals['_RECEIPT']._serialized_start=1683
-  _globals['_RECEIPT']._serialized_end=1855
-  _globals['_BATCHPROMISE']._serialized_start=1857
-  _globals['_BATCHPROMISE']._serialized_end=1953
-  _globals['_CREDITSERVICE']._serialized_start=1956
-  _globals['_CREDITSERVICE']._serialized_end=2221
+  _globals['_QUERYCREDITREQUEST']._serialized_end=697
+  _globals['_EFFECTIVESCOPE']._serialized_start=700
+  _globals['_EFFECTIVESCOPE']._serialized_end=881
+  _globals['_QUERYCREDITRESPONSE']._serialized_start=884
+  _globals['_QUERYCREDITRESPONSE']._serialized_end=1052
+  _globals['_QUERYCREDITRESPONSEBYTES']._serialized_start=1055
+  _globals['_QUERYCREDITRESPONSEBYTES']._serialized_end=1204
+  _globals['_QUERYCREDITSTREAMRESPONSE']._serialized_start=1207
+  _globals['_QUERYCREDITSTREAMRESPONSE']._serialized_end=1353
+  _globals['_QUERYCREDITSTREAMRESPONSEBYTES']._serialized_start=1356
+  _globals['_QUERYCREDITSTREAMRESPONSEBYTES']._serialized_end=1512
+  _globals['_EVALUATECREDITRESPONSE']._serialized_start=1515
+  _globals['_EVALUATECREDITRESPONSE']._serialized_end=1688
+  _globals['_RECEIPT']._serialized_start=1691
+  _globals['_RECEIPT']._serialized_end=1863
+  _globals['_BATCHPROMISE']._serialized_start=1865
+  _globals['_BATCHPROMISE']._serialized_end=1961
+  _globals['_CREDITSERVICE']._serialized_start=1964
+  _globals['_CREDITSERVICE']._serialized_end=2229
 # @@protoc_insertion_point(module_scope)

@@ -71,7 +71,9 @@ class QueryCreditRequest(_message.Message):
 
     @_builtins.property
     def related_consent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Consents of related subjects, so that guarantee rings may be found over their edges."""
+        """Consents that related enterprises (guarantors and guaranteed) gave the same institution, so that guarantee rings may
+        be found over their edges; at most 8, each once, beside a consent_id about an enterprise.
+        """
 
     @_builtins.property
     def data_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

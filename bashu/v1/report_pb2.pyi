@@ -102,6 +102,7 @@ class CreditReport(_message.Message):
     PLATFORM_RESULTS_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
     DISCLAIMER_FIELD_NUMBER: _builtins.int
+    GUARANTEE_NETWORK_FIELD_NUMBER: _builtins.int
     report_id: _builtins.str
     """UUID of this report."""
     standard_version: _builtins.str
@@ -146,6 +147,10 @@ class CreditReport(_message.Message):
     def evaluation(self) -> Global___Evaluation:
         """Reference evaluation, if asked."""
 
+    @_builtins.property
+    def guarantee_network(self) -> Global___GuaranteeNetwork:
+        """What related consents brought; unset where the question named none."""
+
     def __init__(
         self,
         *,
@@ -162,10 +167,11 @@ class CreditReport(_message.Message):
         platform_results: _abc.Iterable[Global___PlatformResult] | None = ...,
         evaluation: Global___Evaluation | None = ...,
         disclaimer: _builtins.str = ...,
+        guarantee_network: Global___GuaranteeNetwork | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "gateway_operator", b"gateway_operator", "generated_at", b"generated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "gateway_operator", b"gateway_operator", "generated_at", b"generated_at", "guarantee_network", b"guarantee_network"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "completeness", b"completeness", "conflicts", b"conflicts", "disclaimer", b"disclaimer", "evaluation", b"evaluation", "gateway_operator", b"gateway_operator", "generated_at", b"generated_at", "platform_results", b"platform_results", "records", b"records", "report_id", b"report_id", "sources", b"sources", "standard_version", b"standard_version", "withheld", b"withheld"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "completeness", b"completeness", "conflicts", b"conflicts", "disclaimer", b"disclaimer", "evaluation", b"evaluation", "gateway_operator", b"gateway_operator", "generated_at", b"generated_at", "guarantee_network", b"guarantee_network", "platform_results", b"platform_results", "records", b"records", "report_id", b"report_id", "sources", b"sources", "standard_version", b"standard_version", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -747,6 +753,7 @@ class Evaluation(_message.Message):
     WRITTEN_REASONS_ZH_FIELD_NUMBER: _builtins.int
     IN_RING_FIELD_NUMBER: _builtins.int
     MISSING_ITEMS_FIELD_NUMBER: _builtins.int
+    GUARANTEE_NETWORK_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """XYD-REF-1 and its version."""
     score: _builtins.int
@@ -777,6 +784,10 @@ class Evaluation(_message.Message):
     def missing_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Data items without an answer or without a grant, sorted."""
 
+    @_builtins.property
+    def guarantee_network(self) -> Global___GuaranteeNetwork:
+        """In an answer to EvaluateCredit, which has no report: what related consents brought."""
+
     def __init__(
         self,
         *,
@@ -792,16 +803,179 @@ class Evaluation(_message.Message):
         written_reasons_zh: _builtins.str = ...,
         in_ring: _builtins.str = ...,
         missing_items: _abc.Iterable[_builtins.str] | None = ...,
+        guarantee_network: Global___GuaranteeNetwork | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "guarantee_network", b"guarantee_network", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "coverage", b"coverage", "disclaimer", b"disclaimer", "grade", b"grade", "human_review_available", b"human_review_available", "in_ring", b"in_ring", "indicators", b"indicators", "missing_items", b"missing_items", "model_version", b"model_version", "no_grade_reason", b"no_grade_reason", "reasons", b"reasons", "score", b"score", "written_reasons_zh", b"written_reasons_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score", b"_score", "coverage", b"coverage", "disclaimer", b"disclaimer", "grade", b"grade", "guarantee_network", b"guarantee_network", "human_review_available", b"human_review_available", "in_ring", b"in_ring", "indicators", b"indicators", "missing_items", b"missing_items", "model_version", b"model_version", "no_grade_reason", b"no_grade_reason", "reasons", b"reasons", "score", b"score", "written_reasons_zh", b"written_reasons_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
     _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
+
+@_typing.final
+class GuaranteeNetwork(_message.Message):
+    """What the guarantees of the subject come to over the edges that consents of this question cover (担保圈, XN02): an edge is
+    covered where both ends are. The gateway stores no edge.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    IN_RING_FIELD_NUMBER: _builtins.int
+    RELATED_CONSENTS_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    RINGS_FIELD_NUMBER: _builtins.int
+    RINGS_CUT_OFF_FIELD_NUMBER: _builtins.int
+    UNCOVERED_GUARANTEES_FIELD_NUMBER: _builtins.int
+    result: _builtins.str
+    """NEITHER, CHAIN, RING or BAD (a covered party under a hard stop); empty: unknown, since a ring may run unseen."""
+    in_ring: _builtins.str
+    """yes, no or unknown."""
+    rings_cut_off: _builtins.bool
+    """There may be more rings than are listed."""
+    uncovered_guarantees: _builtins.int
+    """Open guarantees of the subject and of covered parties whose other party no consent covers; counted, never named."""
+    @_builtins.property
+    def related_consents(self) -> _containers.RepeatedCompositeFieldContainer[Global___RelatedConsent]:
+        """Every related consent named, in the order of the question."""
+
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuaranteeEdge]:
+        """Covered guarantees, in order of their codes."""
+
+    @_builtins.property
+    def rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuaranteeRing]:
+        """Rings through the subject, the shortest first, at most 16."""
+
+    def __init__(
+        self,
+        *,
+        result: _builtins.str = ...,
+        in_ring: _builtins.str = ...,
+        related_consents: _abc.Iterable[Global___RelatedConsent] | None = ...,
+        edges: _abc.Iterable[Global___GuaranteeEdge] | None = ...,
+        rings: _abc.Iterable[Global___GuaranteeRing] | None = ...,
+        rings_cut_off: _builtins.bool = ...,
+        uncovered_guarantees: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "in_ring", b"in_ring", "related_consents", b"related_consents", "result", b"result", "rings", b"rings", "rings_cut_off", b"rings_cut_off", "uncovered_guarantees", b"uncovered_guarantees"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuaranteeNetwork: _TypeAlias = GuaranteeNetwork  # noqa: Y015
+
+@_typing.final
+class RelatedConsent(_message.Message):
+    """What came of one related consent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    UNIFIED_SOCIAL_CREDIT_CODE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    HARD_STOPS_FIELD_NUMBER: _builtins.int
+    consent_id: _builtins.str
+    """As named in the question."""
+    outcome: _builtins.str
+    """COVERED, or why not: a reason of the contract (CONSENT_NOT_FOUND_OR_NOT_YOURS, CONSENT_REVOKED, …), NOT_CONNECTED (no
+    covered guarantee leads to its subject), ALREADY_COVERED (another one named is about the same subject).
+    """
+    unified_social_credit_code: _builtins.str
+    """Whose consent it is; only of a covered one."""
+    request_id: _builtins.str
+    """Request id of its own intent and release in the ledger; empty where it was not admitted."""
+    attempt: _builtins.int
+    """Attempt of that request id; 0 where it was not admitted."""
+    @_builtins.property
+    def hard_stops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the hard stops found about its subject, all public by law."""
+
+    def __init__(
+        self,
+        *,
+        consent_id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        unified_social_credit_code: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        hard_stops: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "consent_id", b"consent_id", "hard_stops", b"hard_stops", "outcome", b"outcome", "request_id", b"request_id", "unified_social_credit_code", b"unified_social_credit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelatedConsent: _TypeAlias = RelatedConsent  # noqa: Y015
+
+@_typing.final
+class GuaranteeEdge(_message.Message):
+    """One covered guarantee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUARANTOR_USCC_FIELD_NUMBER: _builtins.int
+    GUARANTEED_USCC_FIELD_NUMBER: _builtins.int
+    RECORD_IDS_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    guarantor_uscc: _builtins.str
+    """Who guarantees."""
+    guaranteed_uscc: _builtins.str
+    """Who is guaranteed."""
+    @_builtins.property
+    def record_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Records of this report that tell it; none where only the other parties' records do."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provenance]:
+        """Every source that tells it, the subject's and the other parties'; without source_id."""
+
+    def __init__(
+        self,
+        *,
+        guarantor_uscc: _builtins.str = ...,
+        guaranteed_uscc: _builtins.str = ...,
+        record_ids: _abc.Iterable[_builtins.str] | None = ...,
+        sources: _abc.Iterable[Global___Provenance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guaranteed_uscc", b"guaranteed_uscc", "guarantor_uscc", b"guarantor_uscc", "record_ids", b"record_ids", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuaranteeEdge: _TypeAlias = GuaranteeEdge  # noqa: Y015
+
+@_typing.final
+class GuaranteeRing(_message.Message):
+    """One ring, in the order in which its members guarantee each other; the last one guarantees the first, the subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIFIED_SOCIAL_CREDIT_CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def unified_social_credit_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of its members."""
+
+    def __init__(
+        self,
+        *,
+        unified_social_credit_codes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unified_social_credit_codes", b"unified_social_credit_codes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuaranteeRing: _TypeAlias = GuaranteeRing  # noqa: Y015
 
 @_typing.final
 class Indicator(_message.Message):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bashu.v1.report_pb2 import CreditReport
 from standards.items import ENQUIRY_COUNT
 from standards.scorecard.card import Card, Words
-from standards.scorecard.evidence import Evidence, Row
+from standards.scorecard.evidence import Evidence, Row, read_evidence
 
 NAME_MISMATCH: Final = "NAME_MISMATCH"
 """Detail with which both platforms say that name and code do not belong together."""
@@ -56,6 +57,12 @@ def find_stops(card: Card, evidence: Evidence, effects: Mapping[str, str]) -> St
         unanswered.append("enterprise_registration")
     reviewed = tuple(row.record_id for row in statuses if _effect(row, effects) == "HUMAN_REVIEW")
     return Stops(hit=hit, conflicts=tuple(sorted(conflicts)), unanswered=tuple(sorted(unanswered)), reviewed=reviewed)
+
+
+def hard_stops_of(card: Card, report: CreditReport, effects: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the codes of the hard stops that records of a report tell of; what nobody answered stops nobody."""
+    evidence = read_evidence(report, granted=card.hard_stop_items, severity_weights=card.severity_weights)
+    return tuple(words.code for words, rows in find_stops(card, evidence, effects).hit if rows)
 
 
 def _rows(evidence: Evidence, item: str, is_hit: Callable[[Row], bool]) -> tuple[str, ...]:

@@ -296,3 +296,16 @@ async def test_the_other_party_of_a_guarantee_is_withheld_and_counted(adapter: A
     (record,) = answer.records
     assert not record.financing_guarantee.HasField("counterparty_uscc")
     assert answer.detail == "COUNTERPARTY_WITHHELD 1"
+
+
+async def test_it_is_left_in_where_the_permit_says_that_the_gateway_takes_it_out(
+    adapter: Adapter, stage: SichuanStage
+) -> None:
+    row = {"direction": "OUT", "counterpartyType": "ENT", "counterpartyCode": "91510107XXTT00026H", "amount": 2000000}
+    page = {"list": [row], "total": "1", "pageNumber": 1, "pageSize": 20}
+    stage.modules["ent-operate/guarantees"] = success(page)
+    items = frozenset({"financing_guarantee"})
+    permit = a_permit("sichuan", items, keeps_counterparties=True)
+    (answer,) = await adapter.ask(permit, items, deadline=time.monotonic() + 10)
+    assert answer.records[0].financing_guarantee.counterparty_uscc == "91510107XXTT00026H"
+    assert not answer.detail

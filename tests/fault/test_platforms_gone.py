@@ -21,6 +21,7 @@ from gateway.identity.model import Caller, InstitutionKind, Role
 from gateway.pipeline import Engine, answer_query
 from gateway.platform.disclosures import Disclosures
 from gateway.platform.standing import Controls
+from gateway.related import Related
 from loadtest.questions import question
 from standards.answer import ItemAnswer
 from tests.admission_stage import GRANTED, STANDARD, USCC, Stage, open_stage
@@ -73,6 +74,14 @@ def engine(stage: Stage, adapters: dict[str, Adapter]) -> Engine:
     return Engine(
         admissions=stage.admissions,
         releases=stage.releases,
+        related=Related(
+            stage.db,
+            admissions=stage.admissions,
+            releases=stage.releases,
+            pseudonyms=stage.pseudonyms,
+            standard=STANDARD,
+            clock=SystemClock(),
+        ),
         adapters=adapters,
         controls=Controls(stage.registry, standard=STANDARD),  # type: ignore[arg-type]
         disclosures=Disclosures(stage.db, entries=stage.entries, time=DatabaseTime(SystemClock())),
