@@ -197,6 +197,8 @@ class Edge(grpc.aio.ServerInterceptor):
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
+                # Before the caller is known: telling who it is may write, and nothing may be written then.
+                self._load.refuse_when_rewound()
                 ended.caller = await self._identified(method, context)
                 self._load.refuse_when_draining()
                 with self._load.streams if is_stream else self._load.work:

@@ -11,6 +11,9 @@ from core.errors import BashuError, Reason, Turn
 RETRY_AFTER_S: Final = 0.5
 """A queue this long would be worked off in about that time; a client with back-off spreads from there."""
 
+REWOUND_RETRY_S: Final = 60.0
+"""Catching up takes an operator minutes at least."""
+
 
 class Places:
     """A bounded number of places; ``with places:`` takes one or refuses."""
@@ -48,12 +51,31 @@ class LoadLimit:
         self.work: Final = Places(max_concurrent)
         self.streams: Final = Places(max_streams)
         self.draining: Final = asyncio.Event()
+        self.rewound: Final = asyncio.Event()
+        """Set while the database is older than the log already signed."""
+
+    def refuse_when_rewound(self) -> None:
+        """Refuse everything while what the database says may be out of date: consents, holds, registry alike.
+
+        Raises:
+            BashuError: EVIDENCE_UNAVAILABLE.
+        """
+        if self.rewound.is_set():
+            raise BashuError(
+                Reason.EVIDENCE_UNAVAILABLE,
+                "数据库已恢复到较早状态，追上前不提供服务。"
+                "The database was restored to an older state; it is not served "
+                "until it has caught up with what was signed",
+                turn=Turn.OPERATOR,
+                retry_after_s=REWOUND_RETRY_S,
+            )
 
     def refuse_when_draining(self) -> None:
         """Refuse new work of a worker that is going away.
 
         Raises:
-            BashuError: DRAINING; another worker answers a retry.
+            BashuError: DRAINING; another worker answers a retry. EVIDENCE_UNAVAILABLE, see above.
         """
+        self.refuse_when_rewound()
         if self.draining.is_set():
             raise BashuError(Reason.DRAINING, "This worker is shutting down; try again", turn=Turn.CALLER)

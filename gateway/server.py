@@ -100,26 +100,45 @@ class GatewayServer:
     ) -> None:
         self._server = server
         self._admin = admin
-        self._load = load
+        self.load: Final = load
         self._health = health_servicer
+        self._listens = False
         self.port: Final = port
         """Where it listens; what port 0 became."""
         self.admin_port: Final = admin_port
 
     async def start(self) -> None:
         """Accept calls."""
-        for name in SERVICE_NAMES:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+        await self._listen()
+
+    async def start_refusing(self) -> None:
+        """Listen and say NOT_SERVING, until :meth:`start`; whoever calls this sees to it that calls are refused."""
+        await self.say_not_serving()
+        await self._listen()
+
+    async def say_not_serving(self) -> None:
+        """Tell load balancers to send nothing here."""
+        await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def _listen(self) -> None:
+        if self._listens:
+            return
+        self._listens = True
         await self._server.start()
         if self._admin is not None:
             await self._admin.start()
+
+    async def _say(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for name in ("", *SERVICE_NAMES):
+            await self._health.set(name, status)
 
     async def drain(self, within_s: float) -> None:
         """Say NOT_SERVING, refuse new work with DRAINING, wait for calls under way, then close.
 
         Calls still running after ``within_s`` are cancelled; what they left open the sweeper closes.
         """
-        self._load.draining.set()
+        self.load.draining.set()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(within_s)
         if self._admin is not None:

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -18,7 +19,7 @@ from adapters.registry import load
 from consent.artefact import Vocabulary
 from consent.scope import Rulebook
 from core.clock import SystemClock
-from core.errors import BashuError
+from core.errors import BashuError, Reason
 from core.lifetime import follow_parent, stop_event
 from gateway import from_settings
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
@@ -53,22 +54,36 @@ from gateway.services.compose import compose_server
 from gateway.settings import Settings, load_settings
 from gateway.sweeper import Sweeper
 from gateway.tallies import Tallies
+from gateway.tree_guard import TreeGuard
+from ledger.highwater import HighWater
 from ledger.signer import load_signer
 from standards.catalogue import Standard, load_standard
 
+REWOUND: Final = 1
+"""Exit code of a worker whose database became older than the log: its successor waits until it has caught up."""
 
-async def run_worker(settings: Settings, *, ready: Path) -> None:
-    """Serve until told to stop, then drain."""
+
+async def run_worker(settings: Settings, *, ready: Path, own_mark: Path) -> int:
+    """Serve until told to stop, then drain; return the exit code. ``own_mark``: where to keep how far the log was."""
     stop = stop_event()
     pools = await open_pools(settings)
     try:
         worker = _compose(settings, pools, load_standard(settings.standard.tables))
-        await _serve(worker, stop, settings, ready)
+        guard = TreeGuard(
+            pools.plain,
+            origin=settings.ledger.origin,
+            sealers=HighWater(path=settings.ledger.highwater),
+            own=HighWater(path=own_mark),
+        )
+        is_rewound = False
+        if await _wait_until_whole(worker, guard, stop):
+            is_rewound = await _serve(worker, guard, stop, settings, ready)
         await asyncio.gather(*(adapter.close() for adapter in worker.engine.adapters.values()))
     finally:
         await pools.hot.close()
         await pools.plain.close()
         await pools.keys.close()
+    return REWOUND if is_rewound else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +103,27 @@ class Worker:
     tiles: TileServer
 
 
-async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready: Path) -> None:
+async def _wait_until_whole(worker: Worker, guard: TreeGuard, stop: asyncio.Event) -> bool:
+    """Refuse every call and write nothing while the database is older than the log; False where told to stop."""
+    try:
+        await guard.check()
+    except BashuError as error:
+        if error.reason is not Reason.LEDGER_INCONSISTENT:
+            raise
+    else:
+        return True
+    worker.server.load.rewound.set()
+    await worker.server.start_refusing()
+    is_whole = await guard.wait_until_whole(stop)
+    if is_whole:
+        worker.server.load.rewound.clear()
+    else:
+        await worker.server.drain(0)
+    return is_whole
+
+
+async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings: Settings, ready: Path) -> bool:
+    """Serve until told to stop (False) or the database becomes older than the log (True)."""
     await worker.registry.refresh()
     await worker.erasures.replay()
     async with asyncio.TaskGroup() as group:
@@ -112,12 +147,20 @@ async def _serve(worker: Worker, stop: asyncio.Event, settings: Settings, ready:
         facts = {"pid": os.getpid(), "port": worker.server.port, "channelz_port": worker.server.admin_port}
         facts["http_port"] = worker.tiles.port
         await asyncio.to_thread(ready.write_text, json.dumps(facts))
-        await stop.wait()
+        is_rewound = await guard.watch(stop)
+        if is_rewound:
+            # Nothing is written into an older log: neither by calls nor by what runs beside them.
+            worker.server.load.rewound.set()
+            await worker.server.say_not_serving()
+            for life in lives:
+                life.cancel()
         await worker.tiles.stop()
-        await worker.server.drain(settings.server.drain_s)
-        await _give_back(worker.engine)
+        await worker.server.drain(0 if is_rewound else settings.server.drain_s)
+        if not is_rewound:
+            await _give_back(worker.engine)
         for life in lives:
             life.cancel()
+    return is_rewound
 
 
 async def _give_back(engine: Engine) -> None:
@@ -255,7 +298,9 @@ def main() -> None:
     configure_logs(process=f"worker-{arguments.number}")
     settings = load_settings(arguments.settings)
     server = settings.server.model_copy(update={"port": arguments.port, "http_port": arguments.http_port})
-    uvloop.run(run_worker(settings.model_copy(update={"server": server}), ready=arguments.ready))
+    own_mark = arguments.ready.with_suffix(".highwater")
+    work = run_worker(settings.model_copy(update={"server": server}), ready=arguments.ready, own_mark=own_mark)
+    raise SystemExit(uvloop.run(work))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from ledger import store
 from ledger.access import store as access_store
 from ledger.access.model import listed_leaf
 from ledger.highwater import HighWater
-from ledger.merkle import TileHashes, TreeError, edge_tiles, grow, root_nodes, tiles_of
+from ledger.merkle import TileHashes, TreeError, edge_tiles, grow
 from ledger.model import leaf_hash
 from ledger.note import Checkpoint, Signer, sign_note
 from ledger.projection import search_row
+from ledger.rewind import refuse_older
 
 POLL_S: Final = 0.05
 """Pause between looks at the queue; with the round itself it bounds the time from commit to proof."""
@@ -100,6 +101,9 @@ class Sealer:
             old = await store.lock_head(tx)
             if old is None:
                 return 0
+            if old != self._signed:
+                # Before anything is added: what stands on an older tree is a fork already.
+                await self._refuse_older(tx, old)
             new = await self._integrate(tx, old)
         if new != self._signed:
             await self._sign()
@@ -138,12 +142,7 @@ class Sealer:
             head = await store.lock_head(tx)
             if head is None:
                 return
-            latest = await store.latest_checkpoint(tx)
-            mark = await asyncio.to_thread(self._high_water.read)
-            if latest is not None:
-                await _refuse_rewind(tx, head, Checkpoint(origin=self._signer.name, size=latest.size, root=latest.root))
-            if mark is not None:
-                await _refuse_rewind(tx, head, mark)
+            latest, mark = await self._refuse_older(tx, head)
             checkpoint = Checkpoint(origin=self._signer.name, size=head.size, root=head.root)
             # The mark is durable before the signature exists: a crash between the two leaves nothing to take back.
             if mark != checkpoint:
@@ -153,19 +152,17 @@ class Sealer:
                 await store.add_checkpoint(tx, size=head.size, root=head.root, note=note)
         self._signed = head
 
-
-async def _refuse_rewind(tx: Transaction, head: store.Head, mark: Checkpoint) -> None:
-    """Raise LEDGER_INCONSISTENT unless the tree of ``head`` begins with the tree of ``mark``."""
-    sizes = {"tree_size": str(head.size), "signed_size": str(mark.size)}
-    if head.size < mark.size:
-        raise store.inconsistent("the tree is smaller than one already signed", **sizes)
-    tiles = await store.tiles(tx, tiles_of([root_nodes(mark.size)]))
-    try:
-        same = TileHashes(tiles).root(mark.size) == mark.root
-    except TreeError as error:
-        raise store.inconsistent("tiles of a signed tree are missing", **sizes) from error
-    if not same:
-        raise store.inconsistent("the tree is not the one already signed", **sizes)
+    async def _refuse_older(
+        self, tx: Transaction, head: store.Head
+    ) -> tuple[store.SignedHead | None, Checkpoint | None]:
+        """Hold ``head`` against the newest checkpoint and the high-water mark, and return both."""
+        latest = await store.latest_checkpoint(tx)
+        mark = await asyncio.to_thread(self._high_water.read)
+        if latest is not None:
+            await refuse_older(tx, head, Checkpoint(origin=self._signer.name, size=latest.size, root=latest.root))
+        if mark is not None:
+            await refuse_older(tx, head, mark)
+        return latest, mark
 
 
 def _checked_hashes(entries: Sequence[store.StoredEntry]) -> list[bytes]:

@@ -55,3 +55,14 @@ def test_calls_are_counted_by_method_code_reason_and_duration():
     counts = metrics.durations["/m"].counts
     assert (counts[0], counts[BOUNDS_S.index(0.5)], counts[-1]) == (1, 1, 1)
     assert metrics.under_way == 0
+
+
+async def test_a_rewound_database_refuses_everything_until_it_has_caught_up():
+    load = LoadLimit(max_concurrent=1, max_streams=1)
+    load.rewound.set()
+    for refuse in (load.refuse_when_rewound, load.refuse_when_draining):
+        with pytest.raises(BashuError) as refused:
+            refuse()
+        assert refused.value.reason is Reason.EVIDENCE_UNAVAILABLE
+    load.rewound.clear()
+    load.refuse_when_draining()

@@ -1,0 +1,32 @@
+"""Is this still the log that was signed? Asked of a restored backup before anything is sealed or served."""
+
+from __future__ import annotations
+
+from database import Statements
+from ledger import store
+from ledger.merkle import TileHashes, TreeError, root_nodes, tiles_of
+from ledger.note import Checkpoint
+
+OLDER = (
+    "数据库早于已签署的日志（疑为旧备份）：恢复更新的备份或继续重放 WAL，此前不封存、不服务。"
+    "The tree is smaller than one already signed: an older database was restored; nothing is sealed or served until it "
+    "has caught up (docs/restore.md)"
+)
+FORKED = (
+    "数据库中的日志不是已签署的那一份：不封存、不服务。"
+    "The tree is not the one already signed; nothing is sealed or served (docs/restore.md)"
+)
+
+
+async def refuse_older(db: Statements, head: store.Head, mark: Checkpoint) -> None:
+    """Raise LEDGER_INCONSISTENT unless the tree of ``head`` begins with the tree of ``mark``."""
+    sizes = {"tree_size": str(head.size), "signed_size": str(mark.size)}
+    if head.size < mark.size:
+        raise store.inconsistent(OLDER, **sizes)
+    tiles = await store.tiles(db, tiles_of([root_nodes(mark.size)]))
+    try:
+        is_same = TileHashes(tiles).root(mark.size) == mark.root
+    except TreeError as error:
+        raise store.inconsistent("tiles of a signed tree are missing", **sizes) from error
+    if not is_same:
+        raise store.inconsistent(FORKED, **sizes)
