@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from core.errors import BashuError, Reason
-from database import DatabaseUnavailable, Statements
+from database import Statements
 from ledger import store
 from ledger.highwater import HighWater
 from ledger.note import Checkpoint, NoteError
@@ -74,7 +74,11 @@ class TreeGuard:
         """Look until the tree is not older any more, saying why it waits; False where told to stop before."""
         said_at = -SAY_S
         while not stop.is_set():
-            refused = await self._refusal()
+            try:
+                refused = await self._refusal()
+            except BashuError as error:
+                # While it is brought back it lets nobody in: whether it is whole is not known yet.
+                refused = error
             if refused is None:
                 return True
             if self._now() - said_at >= SAY_S:
@@ -88,8 +92,8 @@ class TreeGuard:
         while not stop.is_set():
             try:
                 refused = await self._refusal()
-            except DatabaseUnavailable:
-                # Every call says so by itself; whether the database came back older is seen when it is back.
+            except BashuError:
+                # It is away, or lets nobody in: every call says so by itself, and once it is back it is looked at.
                 refused = None
             if refused is not None:
                 _LOG.error("database_became_older_than_the_log", message=refused.message, **refused.metadata)
