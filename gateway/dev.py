@@ -148,7 +148,7 @@ class _Parts:
         self._say(f"日志检查点与树块 checkpoint and tiles {self._tiles_url()}")
         for name, url in self._sandbox["platforms"].items():
             self._say(f"模拟平台 sandbox platform {name} {url}")
-        self._say(f"模拟平台控制 sandbox control {self._sandbox['control']}")
+        self._say(f"模拟平台控制与页面 sandbox control, and its page {self._sandbox['control']}")
         self._say(
             f"参与方 participants: {', '.join(member.participant.participant_id for member in self._participants)}"
         )

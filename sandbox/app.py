@@ -102,7 +102,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
         envelope_key=credentials.envelope_key,
         callback_url=settings.callback_url,
     )
-    control_app = build_control_app(world=world, books=books, faults=faults, data_clock=clocks.data)
+    control_app = build_control_app(world=world, books=books, faults=faults, clocks=clocks)
     mutual = None if settings.tls is None else _tls_context(settings.tls, asks_for_certificate=True)
     one_sided = None if settings.tls is None else _tls_context(settings.tls, asks_for_certificate=False)
     return Running(

@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from sandbox import page
 from sandbox.books import Books
-from sandbox.clock import DataClock
+from sandbox.clock import Clocks
 from sandbox.faults import Fault, Faults
 from sandbox.world import World
 
@@ -23,12 +24,13 @@ class _Advance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     days: int
 
 
-def build_control_app(*, world: World, books: Books, faults: Faults, data_clock: DataClock) -> web.Application:
+def build_control_app(*, world: World, books: Books, faults: Faults, clocks: Clocks) -> web.Application:
     """Return the control application."""
-    control = _Control(world=world, books=books, faults=faults, data_clock=data_clock)
+    control = _Control(world=world, books=books, faults=faults, clocks=clocks)
     app = web.Application(client_max_size=REQUEST_MOST)
     app.add_routes(
         [
+            web.get("/", control.page),
             web.get("/healthz", control.healthz),
             web.post("/control/advance", control.advance),
             web.get("/control/books", control.books),
@@ -43,15 +45,21 @@ def build_control_app(*, world: World, books: Books, faults: Faults, data_clock:
 
 
 class _Control:
-    def __init__(self, *, world: World, books: Books, faults: Faults, data_clock: DataClock) -> None:
+    def __init__(self, *, world: World, books: Books, faults: Faults, clocks: Clocks) -> None:
         self._world = world
         self._books = books
         self._faults = faults
-        self._data_clock = data_clock
+        self._clocks = clocks
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Answer that the process serves."""
         return _json({"status": "ok"})
+
+    async def page(self, _: web.Request) -> web.Response:
+        """Show what the sandbox is doing."""
+        text = page.render(world=self._world, books=self._books, faults=self._faults, clocks=self._clocks)
+        headers = {"Content-Security-Policy": page.CONTENT_POLICY, "Cache-Control": "no-store"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
 
     async def advance(self, request: web.Request) -> web.Response:
         """Move the data clock: ``{"days": n}`` → ``{"data_day": "yyyy-MM-dd"}``."""
@@ -61,7 +69,7 @@ class _Control:
             return _wrong(str(error))
         if not 0 <= days <= DAYS_MOST:
             return _wrong(f"days must be 0 to {DAYS_MOST}")
-        return _json({"data_day": self._data_clock.advance(days)})
+        return _json({"data_day": self._clocks.data.advance(days)})
 
     async def books(self, _: web.Request) -> web.Response:
         """Return the books of both platforms."""

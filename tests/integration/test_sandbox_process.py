@@ -1,6 +1,8 @@
 """The sandbox as a process: sockets, TLS, sandbox.json, control, clean stop."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import ssl
@@ -90,3 +92,21 @@ async def test_a_profile_that_is_not_there_yet_is_refused_in_plain_words(tmp_pat
     _, said = await process.communicate()
     assert process.returncode == 2
     assert f"profile {profile} comes later" in said.decode()
+
+
+async def test_the_page_shows_faults_and_books_escaped_and_runs_no_script(tmp_path):
+    async with sandbox(tmp_path, "--plaintext", "--population", "5") as running, aiohttp.ClientSession() as http:
+        fault = {"platform": "sichuan", "kind": "slow", "subject": "<b>91510107XXTT00026H", "count": 3}
+        async with http.post(f"{running['control']}/control/faults", json=fault) as forced:
+            assert forced.status == 201
+        async with http.get(f"{running['control']}/") as answer:
+            page = await answer.text()
+            policy = answer.headers["Content-Security-Policy"]
+        assert (answer.status, answer.content_type) == (200, "text/html")
+        assert "&lt;b&gt;91510107XXTT00026H" in page
+        assert "<b>9151" not in page
+        assert "<script" not in page
+        assert policy.startswith("default-src 'none'")
+        style = page.split("<style>")[1].split("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}'" in policy
