@@ -25,6 +25,7 @@ from consent.scope import (
     target_platforms,
 )
 from consent.state import REFUSALS, state, state_reason
+from consent.witnessing import WitnessGrade
 from core.commitments import same_commitment
 from core.errors import Reason, Turn
 from core.ids import is_external_reference
@@ -344,15 +345,32 @@ def check_budget(case: Case) -> Refusal | None:
 
 
 def check_evidence(case: Case) -> Refusal | None:
-    """15: the evidence chain is fresh: no entry waits, and no sealer was silent, for longer than 30 s."""
+    """15: the evidence chain is fresh: no entry waits, and no sealer was silent, for longer than 30 s.
+
+    Nor has a quorum of outside witnesses, where there are any, been away for too long (:mod:`consent.witnessing`).
+    """
     if case.heartbeat_s <= OLDEST_PENDING_S and (case.oldest_pending_s or 0.0) <= OLDEST_PENDING_S:
-        return None
+        return _check_witnesses(case)
     return Refusal(
         reason=Reason.EVIDENCE_STALE,
         message="the ledger is not sealed as it should be",
         turn=Turn.OPERATOR,
         retry_after_s=OLDEST_PENDING_S,
     )
+
+
+def _check_witnesses(case: Case) -> Refusal | None:
+    grade = WitnessGrade.FRESH if case.witness_budgets is None else case.witness_budgets.grade(case.witnessed_s)
+    is_person = case.ask.subject.kind is SubjectKind.PERSON
+    if grade is WitnessGrade.ALL_REFUSED or (grade is WitnessGrade.PERSONS_REFUSED and is_person):
+        return Refusal(
+            reason=Reason.EVIDENCE_STALE,
+            message="outside witnesses have not cosigned the ledger for too long",
+            turn=Turn.OPERATOR,
+            retry_after_s=OLDEST_PENDING_S,
+            metadata={"witness_grade": grade.value},
+        )
+    return None
 
 
 CHECKS: Final = (

@@ -10,6 +10,7 @@ from typing import Final
 from consent.artefact import Artefact, Assurance
 from consent.limits import NO_TABLE, PolicyTable
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, Loan, PlatformFact, Scope
+from consent.witnessing import WitnessBudgets
 from core.clock import SHANGHAI
 from core.permit import Subject, SubjectKind
 from standards.items import ItemDictionary
@@ -39,6 +40,7 @@ class Case:
     ``pseudonym``: the gateway's own name of the subject, the one on its loans.
     ``is_free``: a repeat whose first attempt paid, so no use is reserved.
     ``policy``: the operator's table in force when the facts were read.
+    ``witness_budgets``: None where no outside witnesses are configured; ``witnessed_s``: age of what they cosigned.
     """
 
     ask: Ask
@@ -58,6 +60,8 @@ class Case:
     policy: PolicyTable = NO_TABLE
     oldest_pending_s: float | None = None
     heartbeat_s: float = 0.0
+    witnessed_s: float | None = None
+    witness_budgets: WitnessBudgets | None = None
 
     @property
     def today(self) -> date:

@@ -18,6 +18,7 @@ from consent.artefact import Act, ParsedArtefact
 from consent.checks import check_form, decide
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, PlatformFact, Refusal, Scope
 from consent.scope import Case, Rulebook
+from consent.witnessing import WitnessBudgets
 from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason, Turn
 from core.ids import uuid7
@@ -175,9 +176,11 @@ class Admissions:
         time: DatabaseTime,
         clock: Clock,
         gathering: Gathering = AS_SERVED,
+        witness_budgets: WitnessBudgets | None = None,
     ) -> None:
         self._db = db
         self._rules = rules
+        self._witness_budgets = witness_budgets
         self._artefacts = artefacts
         self._registry = registry
         self._platforms = dict(platforms)
@@ -328,6 +331,8 @@ class Admissions:
             policy=facts.policy,
             oldest_pending_s=facts.freshness.oldest_pending_s,
             heartbeat_s=facts.freshness.heartbeat_s,
+            witnessed_s=facts.freshness.witnessed_s,
+            witness_budgets=self._witness_budgets,
         )
 
     def _grant(

@@ -7,6 +7,7 @@ from pathlib import Path
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.common_pb2 import Licence as LicenceMessage
 from consent.evidence import WorkingDays
+from consent.witnessing import WitnessBudgets
 from database import Database
 from gateway.identity.model import Licence
 from gateway.pseudonyms import Pseudonyms
@@ -37,6 +38,14 @@ def witnesses(settings: Settings) -> tuple[Witness, ...]:
     return tuple(
         Witness(key=parse_witness_vkey(told.vkey), url=told.url, ca=told.ca) for told in settings.ledger.witnesses
     )
+
+
+def witness_budgets(settings: Settings) -> WitnessBudgets | None:
+    """Return what the age of the witnesses' last quorum means for admissions; None without witnesses."""
+    told = settings.ledger.witness_budgets
+    if not settings.ledger.witnesses:
+        return None
+    return WitnessBudgets(warn_s=told.warn_s, refuse_persons_s=told.refuse_persons_s, refuse_all_s=told.refuse_all_s)
 
 
 def pseudonyms(settings: Settings) -> Pseudonyms:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consent.witnessing import REFUSE_ALL_S, REFUSE_PERSONS_S, WARN_S
 from ledger.note import NoteError
 from ledger.witness.cosignature import parse_witness_vkey
 
@@ -146,9 +147,9 @@ class WitnessBudgets(_Section):
     Older, it warns, refuses queries about persons, refuses all.
     """
 
-    warn_s: Annotated[float, Field(gt=0, le=60)] = 60.0
-    refuse_persons_s: Annotated[float, Field(gt=0, le=3600)] = 3600.0
-    refuse_all_s: Annotated[float, Field(gt=0, le=14_400)] = 14_400.0
+    warn_s: Annotated[float, Field(gt=0, le=WARN_S)] = WARN_S
+    refuse_persons_s: Annotated[float, Field(gt=0, le=REFUSE_PERSONS_S)] = REFUSE_PERSONS_S
+    refuse_all_s: Annotated[float, Field(gt=0, le=REFUSE_ALL_S)] = REFUSE_ALL_S
 
     @model_validator(mode="after")
     def _grow(self) -> Self:

@@ -55,6 +55,7 @@ from gateway.settings import Settings, load_settings
 from gateway.sweeper import Sweeper
 from gateway.tallies import Tallies
 from gateway.tree_guard import TreeGuard
+from gateway.witness.grading import WitnessGrading
 from ledger.highwater import HighWater
 from ledger.signer import load_signer
 from standards.catalogue import Standard, load_standard
@@ -95,6 +96,7 @@ class Worker:
     sweeper: Sweeper
     endings: Endings
     tallies: Tallies
+    grading: WitnessGrading
     erasures: Erasures
     evidence: Evidence
     annotations: Annotations
@@ -134,6 +136,7 @@ async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings
             group.create_task(worker.sweeper.run()),
             group.create_task(worker.endings.run()),
             group.create_task(worker.tallies.run()),
+            group.create_task(worker.grading.run()),
             group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
             group.create_task(worker.evidence.run()),
@@ -199,6 +202,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         denials=Denials(pools.hot, entries=entries, time=time, clock=clock),
         time=time,
         clock=clock,
+        witness_budgets=from_settings.witness_budgets(settings),
     )
     disclosures = Disclosures(pools.plain, entries=entries, time=time)
     releases = Releases(pools.hot, entries=entries, signer=signer, time=time)
@@ -269,6 +273,12 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         sweeper=Sweeper(pools.hot, entries=entries),
         endings=Endings(pools.plain, entries=entries),
         tallies=Tallies(pools.plain, entries=entries),
+        grading=WitnessGrading(
+            pools.plain,
+            witnesses=[told.name for told in settings.ledger.witnesses],
+            budgets=from_settings.witness_budgets(settings),
+            entries=entries,
+        ),
         erasures=erasures,
         evidence=evidence,
         annotations=annotations,

@@ -160,10 +160,14 @@ class SearchRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """How fresh the evidence chain is (check 15); ``oldest_pending_s`` is None when nothing waits."""
+    """How fresh the evidence chain is (check 15); ``oldest_pending_s`` is None when nothing waits.
+
+    ``witnessed_s``: since a quorum of outside witnesses cosigned a checkpoint; None where none was ever asked.
+    """
 
     oldest_pending_s: float | None
     heartbeat_s: float
+    witnessed_s: float | None
 
 
 async def lock_head(tx: Statements) -> Head | None:
@@ -273,8 +277,9 @@ async def checkpoints_between(db: Statements, low: int, high: int) -> list[Signe
 FRESHNESS_COLUMNS: Final = """
 (SELECT extract(epoch FROM clock_timestamp() - e.appended_at)::float8 FROM ledger_entry e
   WHERE e.seq = (SELECT p.seq FROM ledger_pending p ORDER BY p.seq LIMIT 1)) AS ledger_oldest_pending_s,
-(SELECT extract(epoch FROM clock_timestamp() - h.heartbeat)::float8 FROM ledger_head h) AS ledger_heartbeat_s"""
-"""Two columns for the admission's own read: seconds, by the machine's clock, since no test may age evidence by
+(SELECT extract(epoch FROM clock_timestamp() - h.heartbeat)::float8 FROM ledger_head h) AS ledger_heartbeat_s,
+(SELECT extract(epoch FROM clock_timestamp() - w.quorum_at)::float8 FROM ledger_witnessed w) AS ledger_witnessed_s"""
+"""Three columns for the admission's own read: seconds, by the machine's clock, since no test may age evidence by
 shifting ``bashu_now()``."""
 
 _MACHINE_TIME: Final = "SELECT clock_timestamp()"
@@ -313,7 +318,11 @@ async def freshness(db: Statements) -> Freshness:
 
 def freshness_from_row(row: Row) -> Freshness:
     """Read the columns of :data:`FRESHNESS_COLUMNS` out of ``row``."""
-    return Freshness(oldest_pending_s=row["ledger_oldest_pending_s"], heartbeat_s=row["ledger_heartbeat_s"])
+    return Freshness(
+        oldest_pending_s=row["ledger_oldest_pending_s"],
+        heartbeat_s=row["ledger_heartbeat_s"],
+        witnessed_s=row["ledger_witnessed_s"],
+    )
 
 
 async def entry_by_index(db: Statements, leaf_index: int) -> StoredEntry | None:

@@ -310,7 +310,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None, run=True, hot=lambda db: db):
+async def open_stage(
+    fresh,
+    folder,
+    *,
+    max_size=6,
+    operator=None,
+    platforms=None,
+    run=True,
+    hot=lambda db: db,
+    witness_budgets=None,
+):
     clock = SystemClock()
     time = DatabaseTime(clock)
     pseudonyms = Pseudonyms(b"pseudonym-key-not-real", COMMITMENT_KEYS, operator_key=OPERATOR_KEY)
@@ -355,6 +365,7 @@ async def open_stage(fresh, folder, *, max_size=6, operator=None, platforms=None
                 denials=Denials(db, entries=entries, time=time, clock=clock),
                 time=time,
                 clock=clock,
+                witness_budgets=witness_budgets,
             ),
             releases=Releases(hot(db), entries=entries, signer=SIGNER, time=time),
             sweeper=Sweeper(db, entries=entries),

@@ -16,6 +16,7 @@ from core.errors import BashuError
 from database import Database, DatabaseMisconfigured, check_durability, open_database, unapplied
 from gateway.dev import MIGRATIONS
 from gateway.doctor.model import Finding, fail, ok, unchecked, warn
+from gateway.doctor.witnesses import witness_findings
 from gateway.settings import LicenceSettings, Settings, SettingsError, read_secret
 from ledger import store
 from ledger.highwater import HighWater
@@ -182,6 +183,7 @@ async def _ledger(settings: Settings, db: Database) -> list[Finding]:
         _fresh(await store.freshness(db)),
         await _key(settings, db),
         await _mark(settings, db),
+        *await witness_findings(settings, db),
     ]
 
 

@@ -35,6 +35,12 @@ SET size = greatest(size, $1::bigint), quorum_at = greatest(quorum_at, clock_tim
 _STANDINGS: Final = """
 SELECT witness, size, state, changed_at, cosigned_at, recorded FROM ledger_witness
 WHERE witness = ANY($1::text[]) ORDER BY witness"""
+_GRADE_OF: Final = """
+SELECT (SELECT extract(epoch FROM clock_timestamp() - quorum_at)::float8 FROM ledger_witnessed) AS age_s,
+    (SELECT grade FROM ledger_witness_grade) AS grade"""
+_LOCK_GRADE: Final = "SELECT grade FROM ledger_witness_grade FOR UPDATE SKIP LOCKED"
+_SET_GRADE: Final = "UPDATE ledger_witness_grade SET grade = $1, changed_at = clock_timestamp()"
+_SET_RECORDED: Final = "UPDATE ledger_witness SET recorded = $2 WHERE witness = $1"
 _WITNESSED_SIZE: Final = "SELECT size FROM ledger_witnessed"
 
 
@@ -85,6 +91,35 @@ async def reach_quorum(db: Statements, size: int) -> None:
 async def standings(db: Statements, witnesses: Sequence[str]) -> list[Standing]:
     """Return how those ``witnesses`` stand that were ever asked, by name."""
     return [_standing(row) for row in await db.fetch(_STANDINGS, list(witnesses))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """Seconds since a quorum cosigned (None: no witness was ever asked), and the grade that was told last."""
+
+    age_s: float | None
+    grade: str
+
+
+async def aged(db: Statements) -> Aged:
+    """Return how old what the witnesses cosigned is, by the machine's clock."""
+    (row,) = await db.fetch(_GRADE_OF)
+    return Aged(age_s=row["age_s"], grade=row["grade"])
+
+
+async def lock_grade(tx: Statements) -> bool:
+    """Lock the grade, or return False while another tells of its change."""
+    return await tx.fetchval(_LOCK_GRADE) is not None
+
+
+async def set_grade(tx: Statements, grade: str) -> None:
+    """Note the grade that was told."""
+    await tx.execute(_SET_GRADE, grade)
+
+
+async def set_recorded(tx: Statements, witness: str, state: str) -> None:
+    """Note the state of a witness that was told."""
+    await tx.execute(_SET_RECORDED, witness, state)
 
 
 async def witnessed_checkpoint(db: Statements) -> ledger_store.SignedHead | None:

@@ -12,6 +12,7 @@ from consent import service
 from consent.checks import CHECKS, check_form, decide
 from consent.model import AccessFact, HoldKind, LicenceFact, Loan, PlatformFact
 from consent.scope import Case, target_platforms
+from consent.witnessing import WitnessBudgets
 from core.clock import SHANGHAI
 from core.commitments import subject_commitment
 from core.errors import Reason
@@ -67,6 +68,10 @@ def a_case(*, artefact=None, ask=None, **changes):
 def a_public_case(**changes):
     values = {"items": ("enterprise_registration",), "legal_basis": "条例 Art. 13"}
     return replace(a_case(ask=values | {"consent_id": None} | changes), consent=None, artefact=None)
+
+
+def a_witnessed_case(witnessed_s):
+    return a_case(witnessed_s=witnessed_s, witness_budgets=WitnessBudgets())
 
 
 def a_persons_case(*, providers=None, ask=None, **changes):
@@ -324,6 +329,13 @@ REFUSED = {
     "uses spent": (lambda: a_case(facts=USED), 14, Reason.CONSENT_EXHAUSTED),
     "an entry waits too long": (lambda: a_case(oldest_pending_s=30.1), 15, Reason.EVIDENCE_STALE),
     "a silent sealer": (lambda: a_case(heartbeat_s=30.1), 15, Reason.EVIDENCE_STALE),
+    "witnesses away for 4 hours": (lambda: a_witnessed_case(14_400.1), 15, Reason.EVIDENCE_STALE),
+    "witnesses never asked": (lambda: a_witnessed_case(None), 15, Reason.EVIDENCE_STALE),
+    "witnesses away for an hour, a person": (
+        lambda: replace(a_persons_case(), witnessed_s=3600.1, witness_budgets=WitnessBudgets()),
+        15,
+        Reason.EVIDENCE_STALE,
+    ),
 }
 
 
@@ -448,3 +460,38 @@ def test_what_is_wrong_with_a_question_is_found_before_anything_is_read(name):
 
 def test_a_well_formed_question_is_read_for():
     assert check_form(an_ask(consent_id=uuid.uuid4()), RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("witnessed_s", "firm_passes", "person_passes"),
+    [
+        (0.0, True, True),
+        (3600.0, True, True),
+        (3600.1, True, False),
+        (14_400.0, True, False),
+        (14_400.1, False, False),
+        (None, False, False),
+    ],
+)
+def test_lost_witnesses_stop_queries_about_persons_after_an_hour_and_all_after_four(
+    witnessed_s, firm_passes, person_passes
+):
+    told = {"witnessed_s": witnessed_s, "witness_budgets": WitnessBudgets()}
+    assert (decide(a_case(**told)).refusal is None) is firm_passes
+    assert (decide(replace(a_persons_case(), **told)).refusal is None) is person_passes
+    assert decide(replace(a_persons_case(), witnessed_s=witnessed_s)).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("age_s", "grade"),
+    [(0.0, "FRESH"), (60.0, "FRESH"), (60.1, "WARNED"), (3600.0, "WARNED"), (3600.1, "PERSONS_REFUSED"),
+     (14_400.0, "PERSONS_REFUSED"), (14_400.1, "ALL_REFUSED"), (None, "ALL_REFUSED")],
+)  # fmt: skip
+def test_an_age_is_in_the_grade_of_the_last_budget_it_is_over(age_s, grade):
+    assert WitnessBudgets().grade(age_s) == grade
+
+
+def test_tightened_budgets_are_the_ones_that_count():
+    tight = WitnessBudgets(warn_s=5, refuse_persons_s=10, refuse_all_s=20)
+    assert [tight.grade(age) for age in (5, 6, 11, 21)] == ["FRESH", "WARNED", "PERSONS_REFUSED", "ALL_REFUSED"]
+    assert reason(a_case(witnessed_s=21, witness_budgets=tight)) is Reason.EVIDENCE_STALE
