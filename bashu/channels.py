@@ -36,6 +36,7 @@ _SAFE_TO_RETRY: Final = (
     ("bashu.v1.LedgerService", "GetEntry"),
     ("bashu.v1.LedgerService", "GetInclusionProof"),
     ("bashu.v1.LedgerService", "GetConsistencyProof"),
+    ("bashu.v1.LedgerService", "ListLogKeys"),
     ("bashu.v1.StandardService", "ListDataItems"),
     ("bashu.v1.StandardService", "ListPurposes"),
     ("bashu.v1.StandardService", "ListPlatforms"),

@@ -28,7 +28,7 @@ from bashu.v1 import (
     standard_pb2,
     subject_pb2,
 )
-from bashu.verify import Receipt, VerifiedReceipt, VerifierKey, verify_receipt
+from bashu.verify import LogKeys, Receipt, VerifiedReceipt, verify_receipt
 
 CHANNELS: Final = 2
 """Connections a client opens; each is one worker of the gateway."""
@@ -56,9 +56,7 @@ class QueryAnswer:
         Raises:
             bashu.verify.VerificationError: this report is not what was recorded as released.
         """
-        return verify_receipt(
-            Receipt.from_message(self.receipt), report=self.report_bytes, vkey=VerifierKey.parse(vkey)
-        )
+        return verify_receipt(Receipt.from_message(self.receipt), report=self.report_bytes, vkey=LogKeys.parse(vkey))
 
 
 class Bashu:
@@ -196,6 +194,10 @@ class Bashu:
         """Read the proof that the smaller tree is a prefix of the larger."""
         request = ledger_pb2.GetConsistencyProofRequest(from_size=from_size, to_size=to_size)
         return await self._call(next(self._round).ledger.GetConsistencyProof, request)
+
+    async def list_log_keys(self) -> ledger_pb2.ListLogKeysResponse:
+        """Read the log's keys and the entries that say so; believe those that are proven."""
+        return await self._call(next(self._round).ledger.ListLogKeys, ledger_pb2.ListLogKeysRequest())
 
     async def list_entries(
         self,

@@ -23,7 +23,8 @@ class Profile:
 
     ``endpoint`` is ``host:port``. Without ``ca`` the connection is not encrypted, which a gateway allows on loopback
     for measurements only. ``operator`` is the staff number (操作员工号) acting. ``vkey`` pins the ledger's key:
-    whoever checks receipts has it from outside the gateway. ``server_name`` is the name in the gateway's
+    whoever checks receipts has it from outside the gateway; in a profile a text, or a list once the key was succeeded,
+    here joined by a space. ``server_name`` is the name in the gateway's
     certificate where it is not the endpoint's host. ``claims`` are further token claims (a SUBJECT_AGENT's ``sbj``,
     ``act``, ``mandate``, ``acr``).
     """
@@ -60,6 +61,8 @@ class Profile:
         for name in required:
             if name not in entries:
                 raise ProfileError(f"{path}: entry {name} is missing")
+        if isinstance(entries.get("vkey"), list) and all(isinstance(key, str) for key in entries["vkey"]):
+            entries["vkey"] = " ".join(entries["vkey"])
         for name, value in entries.items():
             _require_text(path, name, value)
         return cls(**{name: path.parent / value if name in _PATHS else value for name, value in entries.items()})
@@ -88,7 +91,7 @@ class Profile:
             certificate_key=Path(entry["certificate_key"]) if encrypted else None,
             operator=operator or staff[0],
             audience=stack.get("audience", DEFAULT_AUDIENCE),
-            vkey=stack.get("ledger_vkey"),
+            vkey=" ".join(stack.get("ledger_vkeys") or []) or stack.get("ledger_vkey"),
         )
 
 

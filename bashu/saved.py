@@ -2,7 +2,7 @@
 
 ``receipt.json`` (the receipt), ``report.bin`` (the report, byte for byte), ``checkpoint`` (signed note),
 ``inclusion.json`` (the entry's place under that checkpoint), ``receipt.tlog-proof`` (both again, in the one file that
-any C2SP tlog-proof verifier reads), and ``vkey`` where the lender had pinned the ledger's key.
+any C2SP tlog-proof verifier reads), and ``vkey`` where the lender had pinned the log's keys.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from bashu.errors import BashuCallError
 from bashu.v1 import ledger_pb2
 from bashu.verify import (
     Checkpoint,
+    LogKeys,
     Receipt,
     VerificationError,
     VerifiedReceipt,
-    VerifierKey,
     receipt_json,
     verify_checkpoint,
     verify_inclusion,
@@ -99,7 +99,7 @@ def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
         VerificationError: something in the folder does not hold.
         OSError: a file is missing.
     """
-    key = VerifierKey.parse(vkey)
+    key = LogKeys.parse(vkey)
     receipt = Receipt.from_json(json_object((folder / "receipt.json").read_bytes(), "receipt.json"))
     verified = verify_receipt(receipt, report=(folder / "report.bin").read_bytes(), vkey=key)
     places = list(_places(folder, verified.leaf_hash, key))
@@ -111,7 +111,7 @@ def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
     return SavedEvidence(receipt=verified, checkpoint=checkpoint, leaf_index=index)
 
 
-def _places(folder: Path, leaf: bytes, key: VerifierKey) -> Iterator[tuple[int, Checkpoint]]:
+def _places(folder: Path, leaf: bytes, key: LogKeys) -> Iterator[tuple[int, Checkpoint]]:
     """Check each proof that was kept and yield the index and the checkpoint it names."""
     if (folder / "inclusion.json").exists():
         checkpoint = verify_checkpoint(_text(folder / "checkpoint"), key)

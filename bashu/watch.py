@@ -11,7 +11,8 @@ from bashu.alarms import Alarm, LogAlarm
 from bashu.client import Bashu
 from bashu.entry_reading import EntryReading
 from bashu.errors import BashuCallError
-from bashu.verify import Checkpoint, VerificationError, VerifierKey, verify_checkpoint, verify_consistency
+from bashu.log_keys import KeptKeys, read_succession
+from bashu.verify import Checkpoint, KnownKeys, LogKeys, VerificationError, verify_checkpoint, verify_consistency
 
 _NONE_SIGNED: Final = "EVIDENCE_STALE"
 
@@ -32,12 +33,13 @@ class LogWatch:
     """Keeps the last checkpoint seen in a file, which only a consistent one replaces.
 
     An alarm leaves the file as it is, so every later look raises it again, and writes the offending checkpoint beside
-    it (``.alarm``): both signatures together are the proof.
+    it (``.alarm``): both signatures together are the proof. A successor that the log itself names, under a signature
+    of a key known before, is known from then on, and one that it ended no more (``.keys``).
     """
 
-    def __init__(self, file: Path, key: VerifierKey, *, reading: EntryReading | None = None) -> None:
+    def __init__(self, file: Path, key: KnownKeys, *, reading: EntryReading | None = None) -> None:
         self._file = file
-        self._key = key
+        self._keys = KeptKeys(file.with_name(f"{file.name}.keys"), key)
         self._reading = reading
 
     async def look(self, client: Bashu) -> Look:
@@ -50,9 +52,11 @@ class LogWatch:
         kept = self._kept()
         note = await self._fetch(client, kept)
         try:
-            seen = verify_checkpoint(note, self._key)
+            seen = verify_checkpoint(note, self._known())
             if kept is not None:
                 await self._continues(client, kept, seen)
+            if kept is None or seen.size > kept.size:
+                await self._follow_keys(client, seen)
             entries = None if self._reading is None else await self._reading.read(client, seen)
         except VerificationError as error:
             self._keep_evidence(note)
@@ -63,6 +67,24 @@ class LogWatch:
         if kept is None or seen.size > kept.size:
             self._replace(note)
         return Look(size=seen.size, before=None if kept is None else kept.size, entries=entries)
+
+    async def _follow_keys(self, client: Bashu, seen: Checkpoint) -> None:
+        try:
+            succession, _ = await read_succession(client, seen)
+        except BashuCallError:
+            # What the keys are is asked again when the log has grown.
+            return
+        except VerificationError as error:
+            raise LogAlarm(Alarm.UNPROVEN, f"its keys: {error}") from error
+        self._keys.keep(succession)
+        if succession.is_signed_by_ended(seen):
+            raise LogAlarm(Alarm.UNSIGNED, "the checkpoint is signed by no key but one that the log ended")
+
+    def _known(self) -> LogKeys:
+        try:
+            return self._keys.current()
+        except VerificationError as error:
+            raise LogAlarm(Alarm.STATE_BROKEN, str(error)) from error
 
     async def _fetch(self, client: Bashu, kept: Checkpoint | None) -> str:
         try:
@@ -90,7 +112,7 @@ class LogWatch:
 
     def _kept(self) -> Checkpoint | None:
         try:
-            return verify_checkpoint(self._file.read_bytes().decode("utf-8", "surrogateescape"), self._key)
+            return verify_checkpoint(self._file.read_bytes().decode("utf-8", "surrogateescape"), self._keys.ever())
         except FileNotFoundError:
             return None
         except VerificationError as error:

@@ -19,6 +19,7 @@ from core.clock import SHANGHAI
 from core.errors import BashuError
 from core.lifetime import follow_parent
 from gateway.adapter_cli import adapter_app
+from gateway.keys_cli import keys_app
 from gateway.logs import configure_logs
 from gateway.report_cli import Span
 from gateway.settings import Settings, SettingsError, load_settings, read_secret
@@ -50,6 +51,7 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 app.add_typer(adapter_app, name="adapter")
+app.add_typer(keys_app, name="keys")
 
 
 class SandboxProfile(StrEnum):

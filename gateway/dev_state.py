@@ -205,7 +205,9 @@ def describe(
     plaintext: bool,
 ) -> None:
     """Write what ``dev.json`` says to ``file``, and the log's verifier key beside it."""
-    (state.root / "ledger.vkey").write_text(state.signer.vkey + "\n")
+    # Every key of the log that lies there, the first's first: a restart after a succession shows both.
+    vkeys = [state.signer.vkey, *log_vkeys(state)]
+    (state.root / "ledger.vkey").write_text("\n".join(vkeys) + "\n")
     members = {
         member.participant.participant_id: {
             "role": member.participant.role.value,
@@ -224,6 +226,7 @@ def describe(
         "postgres": postgres_dsn,
         "ca": None if plaintext else str(state.authority.certificate),
         "ledger_vkey": state.signer.vkey,
+        "ledger_vkeys": vkeys,
         "pids": pids,
         "participants": members,
         "consent_authorities": {
@@ -239,6 +242,12 @@ def describe(
         "sandbox_control": sandbox["control"],
     }
     write_secret(file, json.dumps(described, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def log_vkeys(state: DevState) -> list[str]:
+    """Return the verifier keys of the successors that `bashu-gateway keys add` made."""
+    files = sorted((state.root / "keys").glob("ledger-????????.pem"))
+    return [load_signer(file, name=ORIGIN).vkey for file in files]
 
 
 def commitment_kid(authority: str) -> str:

@@ -12,10 +12,11 @@ from adapters.registry import load
 from core.clock import SystemClock
 from gateway import from_settings
 from gateway.entries import By, Entries
+from gateway.log_keys import FollowedKeys
 from gateway.platform.configs import platform_configs
 from gateway.platform.reconciliation import Reconciled, Reconciliation
 from gateway.settings import Settings, SettingsError, read_secret
-from ledger.signer import load_signer
+from ledger.signer import LogKeyFiles
 from standards.catalogue import load_standard
 
 LONGEST_S: Final = 3_600.0
@@ -44,13 +45,15 @@ async def reconcile_day(
     db = await open_database(dsn, min_size=1, max_size=2, application_name="bashu-reconcile")
     pseudonyms = from_settings.pseudonyms(settings)
     name = from_settings.operator(settings).name or "gateway"
+    signer = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
     try:
+        await FollowedKeys(db, signer=signer).follow()
         return await Reconciliation(
             db,
             adapters=adapters,
             entries=Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms),
             pseudonyms=pseudonyms,
-            signer=load_signer(settings.ledger.signing_key, name=settings.ledger.origin),
+            signer=signer,
             clock=clock,
         ).of_day(
             platform_id,

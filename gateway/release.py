@@ -21,7 +21,7 @@ from gateway.batcher import AS_SERVED, Batcher, Gathering
 from gateway.database_time import DatabaseTime
 from gateway.entries import Entries, PlatformLine
 from gateway.intents import IntentKey, OpenIntent, write_outcomes
-from ledger.note import Signer
+from ledger.note import LogSigning
 from ledger.store import receipts_from_rows
 
 __all__ = ["Part", "PlatformLine", "Releases", "may_refund"]
@@ -49,7 +49,7 @@ class Releases:
         db: Database,
         *,
         entries: Entries,
-        signer: Signer,
+        signer: LogSigning,
         time: DatabaseTime,
         gathering: Gathering = AS_SERVED,
     ) -> None:

@@ -13,7 +13,7 @@ from gateway.witness.asking import Asking
 from gateway.witness.client import WitnessClient
 from ledger.highwater import HighWater
 from ledger.sealer import Sealer
-from ledger.signer import load_signer
+from ledger.signer import LogKeyFiles
 
 
 async def run_sealer(settings: Settings) -> None:
@@ -25,7 +25,7 @@ async def run_sealer(settings: Settings) -> None:
     db = await open_database(dsn, min_size=1, max_size=3, application_name="bashu-sealer")
     witnesses, client = from_settings.witnesses(settings), WitnessClient()
     try:
-        signer = load_signer(settings.ledger.signing_key, name=settings.ledger.origin)
+        signer = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
         sealer = Sealer(db=db, signer=signer, high_water=HighWater(path=settings.ledger.highwater))
         async with asyncio.TaskGroup() as group:
             group.create_task(sealer.run(stop))

@@ -161,12 +161,15 @@ class WitnessBudgets(_Section):
 class LedgerSettings(_Section):
     """The log. ``origin`` names it for ever; ``highwater`` is kept outside the database on purpose.
 
+    ``signing_key``: the key it began with; successors lie beside it (`bashu-gateway keys`). ``overlap_days``: how long
+    both sign at least before the older is retired; a working value, time for every client to pin the new one.
     ``witnesses``: outside witnesses (none: off); ``quorum``: how many of them have to cosign a checkpoint.
     """
 
     origin: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(/[a-z0-9._-]+)*$", max_length=100)]
     signing_key: FilePath
     highwater: FilePath
+    overlap_days: Annotated[int, Field(ge=1, le=730)] = 30
     witnesses: Annotated[list[WitnessSettings], Field(max_length=32)] = Field(default_factory=list)
     quorum: Annotated[int, Field(ge=1)] | None = None
     witness_budgets: WitnessBudgets = Field(default_factory=WitnessBudgets)

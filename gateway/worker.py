@@ -38,6 +38,7 @@ from gateway.entries import Entries
 from gateway.http import TileServer
 from gateway.identity.registry import Registry
 from gateway.identity.tokens import Authenticator
+from gateway.log_keys import FollowedKeys
 from gateway.logs import configure_logs
 from gateway.pipeline import Engine
 from gateway.platform.configs import platform_configs
@@ -57,7 +58,7 @@ from gateway.tallies import Tallies
 from gateway.tree_guard import TreeGuard
 from gateway.witness.grading import WitnessGrading
 from ledger.highwater import HighWater
-from ledger.signer import load_signer
+from ledger.signer import LogKeyFiles
 from standards.catalogue import Standard, load_standard
 
 REWOUND: Final = 1
@@ -97,6 +98,7 @@ class Worker:
     endings: Endings
     tallies: Tallies
     grading: WitnessGrading
+    log_keys: FollowedKeys
     erasures: Erasures
     evidence: Evidence
     annotations: Annotations
@@ -127,6 +129,7 @@ async def _wait_until_whole(worker: Worker, guard: TreeGuard, stop: asyncio.Even
 async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings: Settings, ready: Path) -> bool:
     """Serve until told to stop (False) or the database becomes older than the log (True)."""
     await worker.registry.refresh()
+    await worker.log_keys.follow()
     await worker.erasures.replay()
     async with asyncio.TaskGroup() as group:
         lives = [
@@ -137,6 +140,7 @@ async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings
             group.create_task(worker.endings.run()),
             group.create_task(worker.tallies.run()),
             group.create_task(worker.grading.run()),
+            group.create_task(worker.log_keys.run()),
             group.create_task(worker.engine.disclosures.run()),
             group.create_task(worker.erasures.run()),
             group.create_task(worker.evidence.run()),
@@ -175,7 +179,7 @@ async def _give_back(engine: Engine) -> None:
 
 def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
     clock = SystemClock()
-    signer = load_signer(settings.ledger.signing_key, name=settings.ledger.origin)
+    signer = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
     pseudonyms = from_settings.pseudonyms(settings)
     entries = Entries(origin=settings.ledger.origin, pseudonyms=pseudonyms)
     registry = Registry(pools.plain, clock=clock)
@@ -279,6 +283,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
             budgets=from_settings.witness_budgets(settings),
             entries=entries,
         ),
+        log_keys=FollowedKeys(pools.plain, signer=signer),
         erasures=erasures,
         evidence=evidence,
         annotations=annotations,

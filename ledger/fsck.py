@@ -16,6 +16,8 @@ from ledger import store
 from ledger.archive.files import ArchiveFolder, row_of
 from ledger.archive.store import pruned_to
 from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
+from ledger.keys import store as key_store
+from ledger.keys.model import Succession
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, Frontier, TileId, batch_tree
 from ledger.model import leaf_hash
 from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint
@@ -56,7 +58,10 @@ async def fsck(
     start = min(begins, head.size) // CHUNK * CHUNK
     for finding in _left_out(pruned if archive is None else 0):
         yield finding
-    check = _Fsck(key, mark, start=start)
+    succession = Succession(key, await key_store.events(db), start=start, is_pruned=pruned > 0)
+    check = _Fsck(succession, mark, origin=key.name, start=start)
+    for finding in check.key_steps():
+        yield finding
     if start:
         check.skip(await _tile_roots(db, start))
     else:
@@ -105,10 +110,10 @@ def _left_out(pruned: int) -> Iterator[Finding]:
 class _Fsck:
     """One run: the tree as derived from the entries, and, once they differ, the tree as sealed in the tiles."""
 
-    def __init__(self, key: VerifierKey, mark: Checkpoint | None, *, start: int = 0) -> None:
-        self.invariants = InvariantChecker(origin=key.name, whole=start == 0)
+    def __init__(self, succession: Succession, mark: Checkpoint | None, *, origin: str, start: int = 0) -> None:
+        self.invariants = InvariantChecker(origin=origin, whole=start == 0)
         self._start = start
-        self._key = key
+        self._succession = succession
         self._mark = mark
         self._derived = Frontier()
         self._sealed: Frontier | None = None
@@ -124,6 +129,11 @@ class _Fsck:
             self._derived.append(root)
             self._push(root)
         self._derived.size *= TILE_WIDTH
+
+    def key_steps(self) -> Iterator[Finding]:
+        """Check the steps of the log's keys against their entries."""
+        for fault in self._succession.faults():
+            yield _error("KEY_DIFFERS", fault, None)
 
     # Leaves
 
@@ -173,6 +183,8 @@ class _Fsck:
             yield _error("NOT_CANONICAL", f"entry {row['entry_id']} is not canonical JSON", index)
         if members.get("entry_id") != str(row["entry_id"]):
             yield _error("ENTRY_ID_DIFFERS", f"entry {row['entry_id']} has another id inside", index)
+        if not self._succession.meet(index, row["entry_id"], members):
+            yield _error("KEY_DIFFERS", f"entry {row['entry_id']} is not what is kept of a key's step", index)
         projected = search_row(row["body"])
         if any(row[name] != getattr(projected, name) for name in _PROJECTED):
             yield Finding(
@@ -245,7 +257,7 @@ class _Fsck:
 
     def _note(self, stored: store.SignedHead) -> Iterator[Finding]:
         try:
-            checkpoint = open_checkpoint(stored.note, self._key)
+            checkpoint = self._opened(stored)
         except NoteError as error:
             yield _error("CHECKPOINT_UNSIGNED", f"checkpoint {stored.size}: {error}", None)
             return
@@ -262,6 +274,13 @@ class _Fsck:
                 " difference",
                 self._good_size,
             )
+
+    def _opened(self, stored: store.SignedHead) -> Checkpoint:
+        """Return what a note says once every key that signs a tree of its size has signed it."""
+        opened = [open_checkpoint(stored.note, key) for key in self._succession.at(stored.size)]
+        if not opened:
+            raise NoteError("no key of the log signs a tree of this size")
+        return opened[0]
 
     def heads(self, head: store.Head, newest: store.SignedHead | None) -> Iterator[Finding]:
         """Check the head row, the newest checkpoint and the high-water mark against the derived tree."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -44,6 +45,29 @@ class Signer(Protocol):
 
     def sign(self, text: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature over ``text``."""
+
+
+class LogSigning(Protocol):
+    """The log's keys on this machine: one, or during a succession two."""
+
+    @property
+    def name(self) -> str:
+        """The log's origin, which is every key's name."""
+
+    @property
+    def vkey(self) -> str:
+        """The settings' key, which signs where no succession is recorded."""
+
+    @property
+    def signers(self) -> Sequence[Signer]:
+        """Those that sign now, the oldest first; never none."""
+
+    def follow(self, vkeys: Sequence[str]) -> None:
+        """Let exactly ``vkeys`` sign from here on (none: the settings' key).
+
+        Raises:
+            NoteError: one of them is not on this machine; nothing changed.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +113,11 @@ def parse_vkey(text: str) -> VerifierKey:
     return key
 
 
-def sign_note(text: str, signer: Signer) -> str:
-    """Return the note of ``text`` (which ends with a line feed) signed by ``signer``."""
+def sign_note(text: str, *signers: Signer) -> str:
+    """Return the note of ``text`` (which ends with a line feed) signed by each of ``signers``."""
     if not text.endswith("\n"):
         raise NoteError("a note's text ends with a line feed")
-    key_id = parse_vkey(signer.vkey).key_id
-    signature = base64.b64encode(key_id + signer.sign(text.encode())).decode()
-    return f"{text}\n— {signer.name} {signature}\n"
+    return f"{text}\n" + "".join(_signature_line(text, signer) for signer in signers)
 
 
 def open_note(note: str, key: VerifierKey) -> str:
@@ -146,6 +168,11 @@ def strict_base64(text: str) -> bytes:
     if base64.b64encode(raw).decode() != text:
         raise NoteError("base64 is not canonical")
     return raw
+
+
+def _signature_line(text: str, signer: Signer) -> str:
+    key_id = parse_vkey(signer.vkey).key_id
+    return f"— {signer.name} {base64.b64encode(key_id + signer.sign(text.encode())).decode()}\n"
 
 
 def _check_signature(text: bytes, signature: bytes, key: VerifierKey) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from core.clock import rfc3339
 from core.permit import BatchPromise
 from ledger.merkle import batch_tree
-from ledger.note import Signer, sign_note
+from ledger.note import LogSigning, sign_note
 
 PUBLISH_WITHIN: Final = timedelta(seconds=60)
 """How soon a promised leaf must be in a signed tree: twice the age at which admissions stop (30 s)."""
@@ -21,13 +21,13 @@ def promise_text(*, origin: str, size: int, root: bytes, publish_by: datetime) -
     return f"{origin}/promise\n{size}\n{base64.b64encode(root).decode()}\n{rfc3339(publish_by)}\n"
 
 
-def make_promises(leaf_hashes: Sequence[bytes], *, signer: Signer, publish_by: datetime) -> list[BatchPromise]:
+def make_promises(leaf_hashes: Sequence[bytes], *, signer: LogSigning, publish_by: datetime) -> list[BatchPromise]:
     """Sign one promise over ``leaf_hashes`` and return each leaf's, in their order."""
     if not leaf_hashes:
         return []
     root, paths = batch_tree(leaf_hashes)
     size = len(leaf_hashes)
-    note = sign_note(promise_text(origin=signer.name, size=size, root=root, publish_by=publish_by), signer)
+    note = sign_note(promise_text(origin=signer.name, size=size, root=root, publish_by=publish_by), *signer.signers)
     return [
         BatchPromise(note=note, root=root, leaf_index=index, batch_size=size, path=tuple(path))
         for index, path in enumerate(paths)

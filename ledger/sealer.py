@@ -18,9 +18,11 @@ from ledger import store
 from ledger.access import store as access_store
 from ledger.access.model import listed_leaf
 from ledger.highwater import HighWater
+from ledger.keys import store as key_store
+from ledger.keys.model import signing
 from ledger.merkle import TileHashes, TreeError, edge_tiles, grow
 from ledger.model import leaf_hash
-from ledger.note import Checkpoint, Signer, sign_note
+from ledger.note import Checkpoint, LogSigning, sign_note
 from ledger.projection import search_row
 from ledger.rewind import refuse_older
 
@@ -56,7 +58,7 @@ class Sealer:
         self,
         *,
         db: Database,
-        signer: Signer,
+        signer: LogSigning,
         high_water: HighWater,
         pace: Pace | None = None,
         monotonic: Callable[[], float] | None = None,
@@ -148,7 +150,9 @@ class Sealer:
             if mark != checkpoint:
                 await asyncio.to_thread(self._high_water.write, checkpoint)
             if latest is None or latest.size < head.size:
-                note = sign_note(checkpoint.text(), self._signer)
+                # Read after the integration: a tree with the entry of a key's step is signed as the step says.
+                self._signer.follow(signing(await key_store.steps(tx)))
+                note = sign_note(checkpoint.text(), *self._signer.signers)
                 await store.add_checkpoint(tx, size=head.size, root=head.root, note=note)
         self._signed = head
 

@@ -16,7 +16,7 @@ from core.permit import Receipt
 from database import Row, Statements
 from ledger.merkle import TileId
 from ledger.model import Entry
-from ledger.note import Signer
+from ledger.note import LogSigning
 from ledger.promise import PUBLISH_WITHIN, make_promises
 
 
@@ -55,7 +55,7 @@ def entry_columns(entries: Sequence[Entry]) -> tuple[list[uuid.UUID], list[bytes
 
 
 def receipts_from_rows(
-    rows: Sequence[Row], entries: Mapping[uuid.UUID, Entry], *, signer: Signer, now: datetime
+    rows: Sequence[Row], entries: Mapping[uuid.UUID, Entry], *, signer: LogSigning, now: datetime
 ) -> dict[uuid.UUID, Receipt]:
     """Return the receipt of every entry that ``rows`` (``seq, entry_id`` of ``ledger_e``, committed) say was appended.
 

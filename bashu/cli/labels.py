@@ -166,6 +166,12 @@ FACT: Final = {
     "purpose": "用途 purpose",
     "institution": "信息使用机构 institution",
 }
+LOG_KEY: Final = {
+    "ADDED": "待启用 added",
+    "SIGNING": "签署中 signing",
+    "RETIRED": "已停用 retired",
+    "COMPROMISED": "已泄露 compromised",
+}
 REGION: Final = {"500000": "重庆", "510000": "四川"}
 
 

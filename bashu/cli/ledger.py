@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bashu.cli.labels import LOG_KEY
 from bashu.cli.session import (
     EXIT_CODES,
     AsOption,
@@ -23,12 +24,21 @@ from bashu.cli.session import (
     print_json,
     usage,
 )
-from bashu.cli.tables import console, facts, moment, plain
-from bashu.client import DEADLINE_S
+from bashu.cli.tables import console, facts, grid, moment, plain
+from bashu.client import DEADLINE_S, Bashu
+from bashu.log_keys import read_succession
 from bashu.profiles import Profile
 from bashu.saved import check_inclusion_under, inclusion_json
 from bashu.v1 import ledger_pb2
-from bashu.verify import Checkpoint, VerificationError, VerifierKey, leaf_hash, verify_checkpoint, verify_tlog_proof
+from bashu.verify import (
+    Checkpoint,
+    LogKeys,
+    VerificationError,
+    VerifierKey,
+    leaf_hash,
+    verify_checkpoint,
+    verify_tlog_proof,
+)
 
 app = typer.Typer(no_args_is_help=True, help="访问日志 the access log")
 
@@ -137,13 +147,61 @@ def _save(who: Profile, answer: ledger_pb2.GetInclusionProofResponse, file: Path
     """Keep the tlog-proof, once it is shown to hold where the profile pins the ledger's key."""
     if who.vkey is not None:
         try:
-            verify_tlog_proof(answer.tlog_proof, leaf=answer.leaf_hash, vkey=VerifierKey.parse(who.vkey))
+            verify_tlog_proof(answer.tlog_proof, leaf=answer.leaf_hash, vkey=LogKeys.parse(who.vkey))
         except VerificationError as error:
             failed(error, as_json=as_json)
     try:
         file.write_text(answer.tlog_proof, encoding="utf-8")
     except OSError as error:
         usage(f"{error.filename}: {error.strerror}")
+
+
+@app.command(epilog=EXIT_CODES)
+def keys(
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """日志密钥 The log's keys; a successor is proven (日志已证明) where the log names it under a key you pinned.
+
+    What to pin is printed as the profile's line.
+    """
+    who = find_profile(profile, dev, participant, operator)
+    if who.vkey is None:
+        usage("the profile pins no vkey: the ledger's key has to come from outside the gateway")
+    found = call(who, lambda client: _keys(client, who.vkey), as_json=as_json, deadline_s=deadline)
+    # A retired key still opens what it signed; a compromised one opens nothing that can be believed.
+    to_pin = [row["vkey"] for row in found if (row["pinned"] or row["proven"]) and row["state"] != "COMPROMISED"]
+    if as_json:
+        print_json({"keys": found, "pin": to_pin})
+        return
+    words = {True: "是 yes", False: "否 no"}
+    headings = ("密钥 key", "状态 state", "已配置 pinned", "日志已证明 proven by the log")
+    rows = [(row["key"], LOG_KEY[row["state"]], words[row["pinned"]], words[row["proven"]]) for row in found]
+    console().print(grid("日志密钥 keys of the log", headings, rows))
+    typer.echo(f"vkey = {json.dumps(to_pin)}")
+
+
+async def _keys(client: Bashu, vkey: str | None) -> list[dict[str, Any]]:
+    pinned = LogKeys.parse(vkey)
+    newest = verify_checkpoint((await client.get_checkpoint()).checkpoint, pinned)
+    succession, told = await read_succession(client, newest)
+    pinned_ids = {key.key_id for key in pinned.keys}
+    return [
+        {
+            "key": key.key_id.hex(),
+            "state": ledger_pb2.LogKeyState.Name(said.state).removeprefix("LOG_KEY_STATE_"),
+            "pinned": key.key_id in pinned_ids,
+            "proven": key.key_id in succession.keys,
+            "vkey": said.vkey,
+        }
+        for said in told
+        for key in (VerifierKey.parse(said.vkey),)
+    ]
 
 
 def _key(value: str) -> int | str:
@@ -155,7 +213,7 @@ def _checked(who: Profile, note: str, *, as_json: bool) -> Checkpoint | None:
     if who.vkey is None:
         return None
     try:
-        return verify_checkpoint(note, VerifierKey.parse(who.vkey))
+        return verify_checkpoint(note, LogKeys.parse(who.vkey))
     except VerificationError as error:
         failed(error, as_json=as_json)
 

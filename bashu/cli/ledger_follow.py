@@ -35,7 +35,7 @@ from bashu.errors import BashuCallError
 from bashu.exporting import ExportRefusedError, export_to
 from bashu.profiles import Profile
 from bashu.v1 import ledger_pb2
-from bashu.verify import Selection, VerificationError, VerifierKey, leaf_hash
+from bashu.verify import LogKeys, Selection, VerificationError, leaf_hash
 from bashu.watch import LogWatch, Look
 
 STATE_FOLDER: Final = Path("~/.local/state/bashu")
@@ -151,10 +151,10 @@ def watch(
     if who.vkey is None:
         usage("the profile pins no vkey: the ledger's key has to come from outside the gateway")
     try:
-        key = VerifierKey.parse(who.vkey)
+        key = LogKeys.parse(who.vkey)
     except VerificationError as error:
         failed(error, as_json=as_json)
-    file = state or STATE_FOLDER.expanduser() / f"ledger-{key.key_id.hex()}.checkpoint"
+    file = state or STATE_FOLDER.expanduser() / f"ledger-{key.keys[0].key_id.hex()}.checkpoint"
     reading = None if entries is None else EntryReading(file.with_suffix(".entries"), entries)
     watching = LogWatch(file, key, reading=reading)
     try:

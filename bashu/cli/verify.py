@@ -23,10 +23,10 @@ from bashu.cli.tables import console, facts, plain
 from bashu.saved import SavedEvidence, check_evidence
 from bashu.verify import (
     ExportVerdict,
+    LogKeys,
     Receipt,
     Selection,
     VerificationError,
-    VerifierKey,
     leaf_hash,
     registrable_key,
     verify_artefact,
@@ -46,8 +46,11 @@ app = typer.Typer(
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="逐行 JSON one JSON object a line from stdin")]
 JwkOption = Annotated[Path | None, typer.Option("--jwk", help="公钥文件 file with the public key as JWK")]
 VkeyOption = Annotated[
-    str | None,
-    typer.Option("--vkey", help="访问日志公钥 the ledger's key as published (name+hash+base64), or a file with it"),
+    list[str] | None,
+    typer.Option(
+        "--vkey",
+        help="访问日志公钥（可重复）the ledger's key as published (name+hash+base64), or a file with it; repeatable",
+    ),
 ]
 
 
@@ -115,7 +118,7 @@ def receipt(
 
     def check() -> dict[str, Any]:
         kept = Receipt.from_json(json_object(read_bytes(receipt_path), str(receipt_path)))
-        key = VerifierKey.parse(_vkey(vkey, None))
+        key = LogKeys.parse(_vkey(vkey, None))
         verified = verify_receipt(kept, report=read_bytes(report_path), vkey=key)
         return _evidence_facts(SavedEvidence(receipt=verified, checkpoint=None, leaf_index=None))
 
@@ -135,7 +138,7 @@ def checkpoint(
 
     def check() -> dict[str, Any]:
         note = read_bytes(file).decode("utf-8", "surrogateescape")
-        verified = verify_checkpoint(note, VerifierKey.parse(_vkey(vkey, None)))
+        verified = verify_checkpoint(note, LogKeys.parse(_vkey(vkey, None)))
         return {"origin": verified.origin, "size": verified.size, "root": base64.b64encode(verified.root).decode()}
 
     _report(check, as_json=as_json)
@@ -188,7 +191,7 @@ def tlog_proof(
     def check() -> dict[str, Any]:
         leaf = _leaf(receipt_file, entry_file, hash_text)
         text = read_bytes(file).decode("utf-8", "surrogateescape")
-        proven = verify_tlog_proof(text, leaf=leaf, vkey=VerifierKey.parse(_vkey(vkey, None)))
+        proven = verify_tlog_proof(text, leaf=leaf, vkey=LogKeys.parse(_vkey(vkey, None)))
         return {
             "origin": proven.checkpoint.origin,
             "leaf_index": proven.leaf_index,
@@ -244,7 +247,7 @@ def export(
     try:
         verdict = verify_export(
             _reader(file),
-            VerifierKey.parse(_vkey(vkey, None)),
+            LogKeys.parse(_vkey(vkey, None)),
             selection=None if asked == Selection() else asked,
             progress=_show_place if sys.stderr.isatty() else None,
         )
@@ -350,9 +353,11 @@ def _evidence_facts(evidence: SavedEvidence) -> dict[str, Any]:
     return found
 
 
-def _vkey(given: str | None, folder: Path | None) -> str:
-    if given is not None:
-        return given if "+" in given else read_bytes(Path(given)).decode("utf-8", "replace").strip()
+def _vkey(given: list[str] | None, folder: Path | None) -> str:
+    if given:
+        return " ".join(
+            text if "+" in text else read_bytes(Path(text)).decode("utf-8", "replace").strip() for text in given
+        )
     if folder is not None and not folder.is_dir():
         usage(f"{folder}: no such folder")
     kept = None if folder is None else folder / "vkey"

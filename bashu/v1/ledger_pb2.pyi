@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _LogKeyState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LogKeyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LogKeyState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOG_KEY_STATE_UNSPECIFIED: _LogKeyState.ValueType  # 0
+    """Not told."""
+    LOG_KEY_STATE_ADDED: _LogKeyState.ValueType  # 1
+    """It is the successor and does not sign yet."""
+    LOG_KEY_STATE_SIGNING: _LogKeyState.ValueType  # 2
+    """It signs; during an overlap two do."""
+    LOG_KEY_STATE_RETIRED: _LogKeyState.ValueType  # 3
+    """It signs no more; what it signed stays good."""
+    LOG_KEY_STATE_COMPROMISED: _LogKeyState.ValueType  # 4
+    """It signs no more, and nothing later by it is the log's."""
+
+class LogKeyState(_LogKeyState, metaclass=_LogKeyStateEnumTypeWrapper):
+    """What a key of the log is now."""
+
+LOG_KEY_STATE_UNSPECIFIED: LogKeyState.ValueType  # 0
+"""Not told."""
+LOG_KEY_STATE_ADDED: LogKeyState.ValueType  # 1
+"""It is the successor and does not sign yet."""
+LOG_KEY_STATE_SIGNING: LogKeyState.ValueType  # 2
+"""It signs; during an overlap two do."""
+LOG_KEY_STATE_RETIRED: LogKeyState.ValueType  # 3
+"""It signs no more; what it signed stays good."""
+LOG_KEY_STATE_COMPROMISED: LogKeyState.ValueType  # 4
+"""It signs no more, and nothing later by it is the log's."""
+Global___LogKeyState: _TypeAlias = LogKeyState  # noqa: Y015
 
 @_typing.final
 class GetCheckpointRequest(_message.Message):
@@ -436,3 +469,76 @@ class GetConsistencyProofResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConsistencyProofResponse: _TypeAlias = GetConsistencyProofResponse  # noqa: Y015
+
+@_typing.final
+class ListLogKeysRequest(_message.Message):
+    """Asks for the log's keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLogKeysRequest: _TypeAlias = ListLogKeysRequest  # noqa: Y015
+
+@_typing.final
+class LogKey(_message.Message):
+    """A key of the log. Believe an event once its inclusion is proven under a checkpoint that a key known before signed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VKEY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    vkey: _builtins.str
+    """Verifier key (C2SP signed-note vkey)."""
+    state: Global___LogKeyState.ValueType
+    """What it is now."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
+        """Its KEY_EVENT entries in the tree, the oldest first; none before the log's first succession."""
+
+    def __init__(
+        self,
+        *,
+        vkey: _builtins.str = ...,
+        state: Global___LogKeyState.ValueType = ...,
+        events: _abc.Iterable[Global___LedgerEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "state", b"state", "vkey", b"vkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogKey: _TypeAlias = LogKey  # noqa: Y015
+
+@_typing.final
+class ListLogKeysResponse(_message.Message):
+    """The log's keys, the oldest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogKey]:
+        """Each key once."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___LogKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLogKeysResponse: _TypeAlias = ListLogKeysResponse  # noqa: Y015

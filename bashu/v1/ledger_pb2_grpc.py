@@ -66,6 +66,11 @@ class LedgerServiceStub:
                 request_serializer=bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.ListLogKeys = channel.unary_unary(
+                '/bashu.v1.LedgerService/ListLogKeys',
+                request_serializer=bashu_dot_v1_dot_ledger__pb2.ListLogKeysRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_ledger__pb2.ListLogKeysResponse.FromString,
+                _registered_method=True)
 
 
 class LedgerServiceServicer:
@@ -115,6 +120,13 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLogKeys(self, request, context):
+        """The keys that signed, sign or will sign for the log, with the entries that say so.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +159,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'ListLogKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLogKeys,
+                    request_deserializer=bashu_dot_v1_dot_ledger__pb2.ListLogKeysRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_ledger__pb2.ListLogKeysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -313,6 +330,33 @@ class LedgerService:
             '/bashu.v1.LedgerService/GetConsistencyProof',
             bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofRequest.SerializeToString,
             bashu_dot_v1_dot_ledger__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLogKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.LedgerService/ListLogKeys',
+            bashu_dot_v1_dot_ledger__pb2.ListLogKeysRequest.SerializeToString,
+            bashu_dot_v1_dot_ledger__pb2.ListLogKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -30,6 +30,8 @@ class LedgerServiceStub:
     """Proof that an entry is in the tree of a checkpoint."""
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_ledger_pb2.GetConsistencyProofRequest, _ledger_pb2.GetConsistencyProofResponse]
     """Proof that a smaller tree is a prefix of a larger one."""
+    ListLogKeys: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ListLogKeysRequest, _ledger_pb2.ListLogKeysResponse]
+    """The keys that signed, sign or will sign for the log, with the entries that say so."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """The access log (访问日志): an RFC 6962 Merkle tree with signed checkpoints. COMPLIANCE, AUDITOR and REGULATOR read
@@ -83,5 +85,13 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_ledger_pb2.GetConsistencyProofRequest, _abc.Awaitable[_ledger_pb2.GetConsistencyProofResponse]],
     ) -> _abc.Awaitable[_ledger_pb2.GetConsistencyProofResponse]:
         """Proof that a smaller tree is a prefix of a larger one."""
+
+    @_abc_1.abstractmethod
+    def ListLogKeys(
+        self,
+        request: _ledger_pb2.ListLogKeysRequest,
+        context: _aio.ServicerContext[_ledger_pb2.ListLogKeysRequest, _abc.Awaitable[_ledger_pb2.ListLogKeysResponse]],
+    ) -> _abc.Awaitable[_ledger_pb2.ListLogKeysResponse]:
+        """The keys that signed, sign or will sign for the log, with the entries that say so."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _aio.Server) -> None: ...

@@ -5,7 +5,16 @@ from bashu.verify.export import ExportVerdict, Selection, verify_export
 from bashu.verify.jws import VerifiedJws, verify_jws
 from bashu.verify.keys import PublicKey, registrable_key, registrable_keys
 from bashu.verify.merkle import Frontier, leaf_hash, node_hash, tree_root, verify_consistency, verify_inclusion
-from bashu.verify.note import Checkpoint, Promise, VerifierKey, open_note, verify_checkpoint, verify_promise
+from bashu.verify.note import (
+    Checkpoint,
+    KnownKeys,
+    LogKeys,
+    Promise,
+    VerifierKey,
+    open_note,
+    verify_checkpoint,
+    verify_promise,
+)
 from bashu.verify.receipt import Receipt, VerifiedReceipt, receipt_json, verify_receipt
 from bashu.verify.rules import Finding, LogRules
 from bashu.verify.strict import VerificationError
@@ -16,6 +25,8 @@ __all__ = [
     "ExportVerdict",
     "Finding",
     "Frontier",
+    "KnownKeys",
+    "LogKeys",
     "LogRules",
     "Promise",
     "ProvenEntry",

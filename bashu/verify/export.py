@@ -10,9 +10,10 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bashu.verify.merkle import leaf_hash, verify_inclusion
-from bashu.verify.note import Checkpoint, VerifierKey, instant, verify_checkpoint
+from bashu.verify.note import Checkpoint, KnownKeys, instant, verify_checkpoint
 from bashu.verify.rules import NEEDS_BEGINNING, NEEDS_EVERYTHING, Entry, Finding, LogRules
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, json_object
+from bashu.verify.succession import Succession
 
 MOST_LEAF_BYTES: Final = 64 * 1024
 PROGRESS_EVERY: Final = 1000
@@ -84,7 +85,7 @@ class ExportVerdict:
 
 def verify_export(
     read: ReadLines,
-    vkey: VerifierKey,
+    vkey: KnownKeys,
     *,
     selection: Selection | None = None,
     now: datetime | None = None,
@@ -121,6 +122,7 @@ class _Check:
         self._checkpoint = checkpoint
         self._asked = selection
         self._rules = LogRules(origin=checkpoint.origin)
+        self._keys = Succession(checkpoint.origin)
         self._due = selection.from_index if selection else 0
         self._leaves = 0
         self._named: set[str] = set()
@@ -164,6 +166,7 @@ class _Check:
         try:
             entry = _canonical(leaf)
             fault = self._asked.fault(entry) if self._asked is not None else None
+            self._keys.take(entry)
         except VerificationError as error:
             return [Finding(code="MALFORMED_ENTRY", message=str(error), leaf_index=index)]
         foreign = [] if fault is None else [Finding(code="LEAF_UNASKED", message=fault, leaf_index=index)]
@@ -179,6 +182,9 @@ class _Check:
     def verdict(self, now: datetime | None) -> ExportVerdict:
         selection = self._asked or self._recognised()
         found = [*self._found, *self._rules.end(now)]
+        if self._keys.is_signed_by_ended(self._checkpoint):
+            message = "the checkpoint is signed by no key but one that the log's own entries say ended"
+            found.append(Finding(code="KEY_ENDED", message=message))
         if not selection.is_filtered:
             found += self._gaps
             if self._due < self._checkpoint.size:
@@ -204,7 +210,7 @@ class _Check:
         return Selection()
 
 
-def _last_line(raw: bytes, vkey: VerifierKey) -> Checkpoint:
+def _last_line(raw: bytes, vkey: KnownKeys) -> Checkpoint:
     members = _line(raw)
     if members.keys() != {"checkpoint"}:
         raise VerificationError("the last line is no checkpoint: the export was broken off; continue it")

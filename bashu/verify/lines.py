@@ -10,7 +10,7 @@ from bashu.verify.artefact import verify_artefact
 from bashu.verify.jws import verify_jws
 from bashu.verify.keys import registrable_key
 from bashu.verify.merkle import leaf_hash, verify_consistency, verify_inclusion
-from bashu.verify.note import VerifierKey, verify_checkpoint
+from bashu.verify.note import LogKeys, verify_checkpoint
 from bashu.verify.receipt import Receipt, report_bytes, verify_receipt
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, non_negative
 from bashu.verify.tlog_proof import verify_tlog_proof
@@ -51,8 +51,8 @@ def check_consistency(line: Line) -> None:
 
 
 def check_checkpoint(line: Line) -> None:
-    """Check ``{note, vkey}``."""
-    verify_checkpoint(line.get("note"), VerifierKey.parse(line.get("vkey")))
+    """Check ``{note, vkey}``; ``vkey`` is one or a list, here and below."""
+    verify_checkpoint(line.get("note"), LogKeys.parse(line.get("vkey")))
 
 
 def check_tlog_proof(line: Line) -> None:
@@ -63,7 +63,7 @@ def check_tlog_proof(line: Line) -> None:
         leaf=base64_hash(line.get("leaf_hash"), "leaf_hash")
         if entry is None
         else leaf_hash(base64_bytes(entry, "entry")),
-        vkey=VerifierKey.parse(line.get("vkey")),
+        vkey=LogKeys.parse(line.get("vkey")),
     )
 
 
@@ -72,7 +72,7 @@ def check_receipt(line: Line) -> None:
     verify_receipt(
         Receipt.from_json(line.get("receipt")),
         report=report_bytes(line.get("report_bytes")),
-        vkey=VerifierKey.parse(line.get("vkey")),
+        vkey=LogKeys.parse(line.get("vkey")),
     )
 
 

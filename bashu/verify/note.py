@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,6 +20,7 @@ _KEY_BYTES: Final = 32
 _ID_BYTES: Final = 4
 _LONGEST_NOTE: Final = 1_000_000  # characters; the limit of Go's sumdb/note
 _MOST_SIGNATURES: Final = 100  # same source
+_MOST_KEYS: Final = 16
 _PROMISE_SUFFIX: Final = "/promise"
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
@@ -51,6 +53,16 @@ class VerifierKey:
         require_strong_ed25519(key[1:])
         return cls(name=name, key_id=key_id, public_key=key[1:])
 
+    def text(self) -> str:
+        """Return the vkey as it is published."""
+        encoded = base64.b64encode(bytes([_ED25519]) + self.public_key).decode()
+        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Itself: a log of one key."""
+        return (self,)
+
     def check(self, text: str, signature: bytes) -> None:
         """Check the 64-byte ``signature`` over the UTF-8 bytes of ``text``."""
         try:
@@ -60,13 +72,46 @@ class VerifierKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogKeys:
+    """The public keys of one log that its reader knows: more than one, once a key succeeded another.
+
+    A note holds where one of them signed it; a wrong signature by any of them refuses it.
+    """
+
+    name: str
+    keys: tuple[VerifierKey, ...]
+
+    @classmethod
+    def parse(cls, vkeys: object) -> Self:
+        """Read a text with one vkey or several, white space between them, or a list of such texts."""
+        given: list[object] = list(vkeys) if isinstance(vkeys, list | tuple) else [vkeys]
+        texts = [text for text in given if isinstance(text, str)]
+        if len(texts) != len(given):
+            raise VerificationError("vkey: text, or a list of texts, expected")
+        keys = [VerifierKey.parse(word) for word in " ".join(texts).split()] or [VerifierKey.parse("")]
+        by_id = {key.key_id: key for key in keys}
+        if len({key.name for key in keys}) > 1 or any(by_id[key.key_id] != key for key in keys):
+            raise VerificationError("vkey: keys of one log expected")
+        if len(by_id) > _MOST_KEYS:
+            raise VerificationError(f"vkey: over {_MOST_KEYS} keys")
+        return cls(name=keys[0].name, keys=tuple(by_id.values()))
+
+
+KnownKeys: TypeAlias = VerifierKey | LogKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """What a log signed: ``size`` leaves under ``root``; ``extensions`` are further lines, unread."""
+    """What a log signed: ``size`` leaves under ``root``; ``extensions`` are further lines, unread.
+
+    ``signed_by``: the ids of those known keys that signed it.
+    """
 
     origin: str
     size: int
     root: bytes
     extensions: tuple[str, ...]
+    signed_by: tuple[bytes, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +124,17 @@ class Promise:
     publish_by: datetime
 
 
-def open_note(note: object, key: VerifierKey) -> str:
-    """Return the text of a signed note (with its last newline) once ``key``'s signature on it holds.
+def open_note(note: object, keys: KnownKeys) -> str:
+    """Return the text of a signed note (with its last newline) once the signature of one of ``keys`` on it holds.
 
-    Signatures of other keys are ignored, malformed lines are not (C2SP signed-note, section verification).
+    Signatures of other keys are ignored, malformed lines and wrong signatures of known keys are not (C2SP signed-note,
+    section verification).
     """
+    return _opened(note, keys)[0]
+
+
+def _opened(note: object, keys: KnownKeys) -> tuple[str, tuple[bytes, ...]]:
+    """Return a note's text and the ids of the keys that signed it; see :func:`open_note`."""
     if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
         raise VerificationError("note: text expected")
     if any((character < " " and character != "\n") or "\ud800" <= character <= "\udfff" for character in note):
@@ -95,18 +146,35 @@ def open_note(note: object, key: VerifierKey) -> str:
     if len(lines) > _MOST_SIGNATURES:
         raise VerificationError("note: too many signatures")
     signatures = [_signature(line) for line in lines]
-    own = [value for name, value in signatures if name == key.name and value[:_ID_BYTES] == key.key_id]
-    if not own:
-        raise VerificationError(f"note: no signature by {key.name}+{key.key_id.hex()}")
-    if len(own) > 1:
-        raise VerificationError("note: two signatures by one key")
-    key.check(text, own[0][_ID_BYTES:])
-    return text
+    signed_by = []
+    for key in keys.keys:
+        own = [value for name, value in signatures if name == key.name and value[:_ID_BYTES] == key.key_id]
+        if len(own) > 1:
+            raise VerificationError("note: two signatures by one key")
+        if own:
+            key.check(text, own[0][_ID_BYTES:])
+            signed_by.append(key.key_id)
+    if not signed_by:
+        raise VerificationError(_unsigned(keys, [value for name, value in signatures if name == keys.name]))
+    return text, tuple(signed_by)
 
 
-def verify_checkpoint(note: object, vkey: VerifierKey) -> Checkpoint:
+def _unsigned(keys: KnownKeys, strange: list[bytes]) -> str:
+    """Say that no known key signed, and what to do where another key of the same name did."""
+    known = ", ".join(f"{keys.name}+{key.key_id.hex()}" for key in keys.keys)
+    if not strange:
+        return f"note: no signature by {known}"
+    others = ", ".join(value[:_ID_BYTES].hex() for value in strange)
+    return (
+        f"note: no signature by {known}; it is signed by {others}, not among the known keys: "
+        "日志可能已更换密钥 the log may have a new key, which its operator publishes (docs/keys.md)"
+    )
+
+
+def verify_checkpoint(note: object, vkey: KnownKeys) -> Checkpoint:
     """Check a checkpoint's signature, form and origin (= the key's name) and return what it says."""
-    lines = open_note(note, vkey).split("\n")[:-1]
+    text, signed_by = _opened(note, vkey)
+    lines = text.split("\n")[:-1]
     if len(lines) < _CHECKPOINT_LINES:
         raise VerificationError("checkpoint: origin, size and root expected")
     if lines[0] != vkey.name:
@@ -119,10 +187,11 @@ def verify_checkpoint(note: object, vkey: VerifierKey) -> Checkpoint:
         size=_decimal(lines[1], "checkpoint size"),
         root=base64_hash(lines[2], "checkpoint root"),
         extensions=extensions,
+        signed_by=signed_by,
     )
 
 
-def verify_promise(note: object, vkey: VerifierKey) -> Promise:
+def verify_promise(note: object, vkey: KnownKeys) -> Promise:
     """Check a batch promise: ``origin/promise``, batch size, batch root, publish_by, signed by the log's key."""
     lines = open_note(note, vkey).split("\n")[:-1]
     if len(lines) != _PROMISE_LINES or lines[0] != vkey.name + _PROMISE_SUFFIX:

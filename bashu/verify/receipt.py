@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from bashu.v1 import credit_pb2
 from bashu.verify.merkle import leaf_hash, verify_inclusion
-from bashu.verify.note import VerifierKey, instant, verify_promise
+from bashu.verify.note import KnownKeys, instant, verify_promise
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, json_object, non_negative
 
 _RELEASE: Final = "RELEASE"
@@ -94,7 +94,7 @@ class VerifiedReceipt:
     publish_by: datetime
 
 
-def verify_receipt(receipt: Receipt, *, report: bytes, vkey: VerifierKey) -> VerifiedReceipt:
+def verify_receipt(receipt: Receipt, *, report: bytes, vkey: KnownKeys) -> VerifiedReceipt:
     """Check that ``report``, byte for byte, is what the log's key promised to record as released.
 
     Entry → leaf hash → path in the batch → batch root → signature of the log's key; and the entry's

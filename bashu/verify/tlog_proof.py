@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from bashu.verify.merkle import verify_inclusion
-from bashu.verify.note import Checkpoint, VerifierKey, verify_checkpoint
+from bashu.verify.note import Checkpoint, KnownKeys, verify_checkpoint
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash
 
 _FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
@@ -68,7 +68,7 @@ class ProvenEntry:
     checkpoint: Checkpoint
 
 
-def verify_tlog_proof(text: object, *, leaf: bytes, vkey: VerifierKey) -> ProvenEntry:
+def verify_tlog_proof(text: object, *, leaf: bytes, vkey: KnownKeys) -> ProvenEntry:
     """Check that the entry with the leaf hash ``leaf`` stands in the log of ``vkey``, as the proof ``text`` says.
 
     A proof with an ``extra`` line is refused: this log writes none, and nothing vouches for its bytes.

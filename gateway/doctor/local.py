@@ -20,8 +20,10 @@ from gateway.doctor.witnesses import witness_findings
 from gateway.settings import LicenceSettings, Settings, SettingsError, read_secret
 from ledger import store
 from ledger.highwater import HighWater
+from ledger.keys import store as key_store
+from ledger.keys.model import signing
 from ledger.note import NoteError, open_checkpoint, parse_vkey
-from ledger.signer import load_signer
+from ledger.signer import LogKeyFiles
 
 SEALER: Final = "ledger.sealer"
 STALE_S: Final = 30.0
@@ -213,11 +215,18 @@ async def _key(settings: Settings, db: Database) -> Finding:
     if latest is None:
         return unchecked(check, "尚无检查点", "no checkpoint is signed yet")
     try:
-        key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
-        open_checkpoint(latest.note, key)
-    except (NoteError, OSError):
+        keys = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
+        keys.follow(signing(await key_store.steps(db)))
+    except (NoteError, OSError) as error:
+        return fail(check, "签名密钥文件缺失", f"a key of the log is not on this machine: {error}")
+    try:
+        for signer in keys.signers:
+            open_checkpoint(latest.note, parse_vkey(signer.vkey))
+    except NoteError:
         return fail(check, "签名密钥与日志不符", "the newest checkpoint is not signed by the key of these settings")
-    return ok(check, "签名密钥即日志密钥", "the newest checkpoint is signed by the key of these settings")
+    if len(keys.signers) > 1:
+        return ok(check, "新旧密钥重叠期", "the newest checkpoint is signed by both keys of the overlap")
+    return ok(check, "签名密钥即日志密钥", "the newest checkpoint is signed by the key on this machine")
 
 
 async def _mark(settings: Settings, db: Database) -> Finding:

@@ -61,6 +61,7 @@ _TABLE: Final = {
         "ExportEntries": _REVIEW | _LENDER,
         "GetInclusionProof": _ANY,
         "GetConsistencyProof": _ANY,
+        "ListLogKeys": _ANY,
     },
     "ComplianceService": {
         "SearchAccess": _REVIEW,

@@ -22,7 +22,7 @@ from gateway.platform import store
 from gateway.platform.comparison import Compared, Enquiry, compare, enquiries
 from gateway.pseudonyms import Pseudonyms
 from ledger import store as ledger_store
-from ledger.note import Signer, sign_note
+from ledger.note import LogSigning, sign_note
 from standards.days import beijing_day, start_of_day
 
 MARGIN: Final = timedelta(minutes=10)
@@ -51,7 +51,7 @@ class Reconciliation:
         adapters: Mapping[str, Adapter],
         entries: Entries,
         pseudonyms: Pseudonyms,
-        signer: Signer,
+        signer: LogSigning,
         clock: Clock,
     ) -> None:
         self._db = db
@@ -101,7 +101,7 @@ class Reconciliation:
         return Reconciled(
             compared=compared,
             book_digest=book.digest,
-            signature=sign_note(text, self._signer).encode(),
+            signature=sign_note(text, *self._signer.signers).encode(),
             entry_id=entry_id,
         )
 

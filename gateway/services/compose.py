@@ -56,7 +56,7 @@ from gateway.services.standard import StandardServicer
 from gateway.services.subject import SubjectServicer
 from gateway.settings import Settings
 from gateway.vault.service import Vault
-from ledger.note import Signer
+from ledger.note import LogSigning
 
 
 def compose_server(
@@ -68,7 +68,7 @@ def compose_server(
     consents: Consents,
     entries: Entries,
     pseudonyms: Pseudonyms,
-    signer: Signer,
+    signer: LogSigning,
     adapters: Mapping[str, Adapter],
     vault: Vault,
     erasures: Erasures,

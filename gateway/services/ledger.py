@@ -25,7 +25,9 @@ from gateway.reviews import REVIEWERS, Reviews
 from gateway.services.paging import page_size, read_id
 from gateway.validation import validate
 from ledger import proofs, store
-from ledger.model import EntryType
+from ledger.keys import store as key_store
+from ledger.keys.model import KeyState, states
+from ledger.model import EntryType, leaf_hash
 from standards.catalogue import Standard
 
 _LONGEST_INDEX: Final = 18
@@ -145,6 +147,27 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             proof=proof.hashes,
             checkpoint=proof.checkpoint.note,
         )
+
+    async def ListLogKeys(  # noqa: N802
+        self, _request: ledger_pb2.ListLogKeysRequest, _context: Context
+    ) -> ledger_pb2.ListLogKeysResponse:
+        """Return the log's keys with the entries that say so, as far as those are in the tree."""
+        events = await key_store.events(self._db)
+        keys = [
+            ledger_pb2.LogKey(
+                vkey=vkey,
+                state=f"LOG_KEY_STATE_{state}",  # type: ignore[arg-type]
+                events=[
+                    ledger_pb2.LedgerEntry(
+                        leaf_index=event.leaf_index, leaf=event.body, leaf_hash=leaf_hash(event.body)
+                    )
+                    for event in events
+                    if event.vkey == vkey and event.body is not None and event.leaf_index is not None
+                ],
+            )
+            for vkey, state in (states(events) or {self._vkey: KeyState.SIGNING}).items()
+        ]
+        return ledger_pb2.ListLogKeysResponse(keys=keys)
 
     def _subject(self, request: ledger_pb2.ExportEntriesRequest) -> Subject | None:
         if not request.HasField("subject"):

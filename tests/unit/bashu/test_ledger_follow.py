@@ -14,7 +14,7 @@ from bashu.exporting import ExportRefusedError, export_to
 from bashu.v1 import ledger_pb2
 from bashu.verify import Selection, VerifierKey
 from bashu.watch import LogWatch
-from tests.unit.bashu.conftest import Log, recursive_consistency
+from tests.unit.bashu.conftest import Log, recursive_consistency, recursive_path
 from tests.unit.bashu.test_verify_export import export, sound
 
 
@@ -49,6 +49,19 @@ class Gateway:
             raise refusal(self.refuses["consistency"])
         proof = recursive_consistency(from_size, self.hashes[:to_size])
         return ledger_pb2.GetConsistencyProofResponse(proof=proof)
+
+    async def list_log_keys(self):
+        keys = {}
+        for index, leaf in enumerate(self.leaves):
+            if b'"LOG_KEY"' in leaf:
+                event = ledger_pb2.LedgerEntry(leaf_index=index, leaf=leaf)
+                keys.setdefault(json.loads(leaf)["object"], []).append(event)
+        return ledger_pb2.ListLogKeysResponse(
+            keys=[ledger_pb2.LogKey(vkey=vkey, events=events) for vkey, events in keys.items()]
+        )
+
+    async def get_inclusion_proof(self, index, *, tree_size):
+        return ledger_pb2.GetInclusionProofResponse(proof=recursive_path(index, self.hashes[:tree_size]))
 
     async def list_entries(self, *, from_index, page_size, whole):
         assert whole

@@ -1,0 +1,1 @@
+"""The log's own keys: which sign, and how one succeeds another."""
