@@ -33,6 +33,14 @@ EXPECTED: Final = Path(__file__).parents[1] / "tests" / "fixed_subjects.toml"
 PURPOSE: Final = "PRE_LOAN_REVIEW"
 RELATED_PURPOSE: Final = "RELATED_PARTY_REVIEW"
 GUARANTEE: Final = "financing_guarantee"
+PAPERS: Final = (
+    "administrative_permission",
+    "housing_provident_fund",
+    "qualification_certificates",
+    "customs_credit_grade",
+    "environment_credit",
+)
+"""What authorities decided or keep, asked under a consent of its own: the card reads none of it."""
 DEADLINE_S: Final = 15.0
 EVALUATION_DEADLINE_S: Final = 5.0
 
@@ -51,6 +59,7 @@ class Step:
     evaluation: str = ""
     related: Sequence[str] = ()
     ring: str = ""
+    papers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +93,7 @@ def _steps(subjects: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
                 evaluation=subject.get("evaluation", "") if number == 1 else "",
                 related=subject.get("related", ()) if number == 1 else (),
                 ring=subject.get("ring", ""),
+                papers=tuple(subject.get("papers", ())) if number == 1 else (),
             )
 
 
@@ -111,6 +121,8 @@ async def _query_all(stack: Stack, steps: Sequence[Step]) -> list[tuple[Step, li
                 differences += await _evaluation_differences(bank, authority, step)
             if step.related:
                 differences += await _ring_differences(bank, authority, step)
+            if step.papers:
+                differences += await _paper_differences(bank, authority, step)
             results.append((step, differences))
     return results
 
@@ -160,6 +172,19 @@ async def _evaluation_request(bank: Bashu, authority: SigningAuthority, step: St
     return request
 
 
+async def _paper_differences(bank: Bashu, authority: SigningAuthority, step: Step) -> list[Difference]:
+    """Ask for permits, fund, certificates and grades under a consent of their own, and compare each record."""
+    request = await _consented_request(bank, authority, step, items=PAPERS)
+    try:
+        report = (await bank.query_credit(request, deadline_s=step.deadline_s)).report
+    except BashuCallError as error:
+        return [Difference(what="papers", expected="a report", got=str(error))]
+    found = Counter(record.data_item for record in report.records)
+    wanted = Counter(line.split(" ")[0] for line in step.papers)
+    excess = [] if found == wanted else [Difference(what="papers", expected=str(dict(wanted)), got=str(dict(found)))]
+    return [*excess, *_record_differences(step.papers, report)]
+
+
 def evaluation_line(evaluation: report_pb2.Evaluation) -> str:
     """Return grade, score (- without), coverage, why there is no grade (- with one) and the reasons' codes."""
     score = str(evaluation.score) if evaluation.HasField("score") else "-"
@@ -167,8 +192,10 @@ def evaluation_line(evaluation: report_pb2.Evaluation) -> str:
     return " ".join((evaluation.grade, score, evaluation.coverage, evaluation.no_grade_reason or "-", *codes))
 
 
-async def _consented_request(bank: Bashu, authority: SigningAuthority, step: Step) -> credit_pb2.QueryCreditRequest:
-    grant = Grant(institution="bank-cq", identifier=step.code, items=ITEMS, display=step.name, max_uses=3)
+async def _consented_request(
+    bank: Bashu, authority: SigningAuthority, step: Step, items: Sequence[str] = ITEMS
+) -> credit_pb2.QueryCreditRequest:
+    grant = Grant(institution="bank-cq", identifier=step.code, items=items, display=step.name, max_uses=3)
     await bank.register_consent(authority.sign(grant))
     request = credit_pb2.QueryCreditRequest(
         request_id=new_request_id(),
@@ -198,11 +225,7 @@ def _differences(expected: Mapping[str, Any], report: report_pb2.CreditReport) -
         if got != expected["completeness"]:
             yield Difference(what="completeness", expected=expected["completeness"], got=got)
     yield from _status_differences(expected, report)
-    for line in expected.get("records", ()):
-        item, *wanted = line.split(" ")
-        bodies = [getattr(record, item) for record in report.records if record.data_item == item]
-        if not any(_matches(body, wanted) for body in bodies):
-            yield Difference(what=item, expected=" ".join(wanted), got=_nearest(bodies, wanted))
+    yield from _record_differences(expected.get("records", ()), report)
     items = Counter(record.data_item for record in report.records)
     for item in expected.get("absent", ()):
         if items[item]:
@@ -213,6 +236,14 @@ def _differences(expected: Mapping[str, Any], report: report_pb2.CreditReport) -
         yield Difference(what="conflict", expected=line, got=", ".join(sorted(conflicts)) or "none")
     for line in set(expected.get("withheld", ())) - withheld:
         yield Difference(what="withheld", expected=line, got=", ".join(sorted(withheld)) or "none")
+
+
+def _record_differences(lines: Sequence[str], report: report_pb2.CreditReport) -> Iterator[Difference]:
+    for line in lines:
+        item, *wanted = line.split(" ")
+        bodies = [getattr(record, item) for record in report.records if record.data_item == item]
+        if not any(_matches(body, wanted) for body in bodies):
+            yield Difference(what=item, expected=" ".join(wanted), got=_nearest(bodies, wanted))
 
 
 def _status_differences(expected: Mapping[str, Any], report: report_pb2.CreditReport) -> Iterator[Difference]:
