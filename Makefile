@@ -136,7 +136,10 @@ test-kill: $(VENV)/.runtime ## Kill -9 worker, sealer and PostgreSQL under load,
 tamper: $(VENV)/.runtime ## Tamper as the database's owner; write what finds it into docs/tampering.md
 	@$(BIN)/python -m loadtest.tamper
 
-.PHONY: load-p5
+.PHONY: load-p5 load-p9
+load-p9: $(VENV)/.dev ## Measure what one stalled platform does to the other's answers; ARGS="--rounds 6 --keep" writes the chart
+	@$(BIN)/python -m loadtest.stalled $(ARGS)
+
 load-p5: $(VENV)/.runtime ## Measure gathered admissions and releases: batch sizes, waiting, PostgreSQL's CPU a query (3 minutes)
 	@$(BIN)/python -m loadtest.batching $(ARGS)
 

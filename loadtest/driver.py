@@ -62,7 +62,7 @@ class Asker(Protocol):
 class UnaryAsker:
     """Asks through ``QueryCredit``, over ``channels`` connections in turn."""
 
-    def __init__(self, profile: Profile, *, channels: int = 2) -> None:
+    def __init__(self, profile: Profile, *, channels: int = 2, deadline_s: float = DEADLINE_S) -> None:
         self._token = TokenSource(profile)
         self._channels = [open_stubs(profile, with_retries=False).channel for _ in range(channels)]
         # Without serialisers the frames go out, and the answers come back, as bytes.
@@ -70,6 +70,7 @@ class UnaryAsker:
             channel.unary_unary("/bashu.v1.CreditService/QueryCredit") for channel in self._channels
         ]
         self._asked = 0
+        self._deadline_s = deadline_s
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,7 +83,7 @@ class UnaryAsker:
         method = self._methods[self._asked % len(self._methods)]
         self._asked += 1
         try:
-            await method(question.frame, timeout=DEADLINE_S, metadata=(("authorization", self._token.bearer()),))
+            await method(question.frame, timeout=self._deadline_s, metadata=(("authorization", self._token.bearer()),))
         except grpc.aio.AioRpcError as error:
             return error_of_call(error).reason
         return ANSWERED
@@ -136,15 +137,22 @@ class StreamAsker:
             self._waiting.clear()
 
 
-async def drive(asker: Asker, questions: Sequence[Prepared], *, rate_per_s: float, seed: int) -> Measurement:
-    """Ask every question at its Poisson arrival and wait for the last answer."""
+async def drive(
+    asker: Asker, questions: Sequence[Prepared], *, rate_per_s: float, seed: int, into: HdrHistogram | None = None
+) -> Measurement:
+    """Ask every question at its Poisson arrival, wait for the last answer; ``into`` gathers several runs."""
     random, histogram, outcomes = Random(seed), HdrHistogram(1, LONGEST_US, DIGITS), Counter[str]()
+
+    gathered = histogram if into is None else into
 
     async def ask(question: Prepared, due: float) -> None:
         outcome = await asker.ask(question)
         outcomes[outcome] += 1
         if outcome == ANSWERED:
-            histogram.record_value(max(1, round((time.monotonic() - due) * 1_000_000)))
+            took = max(1, round((time.monotonic() - due) * 1_000_000))
+            histogram.record_value(took)
+            if gathered is not histogram:
+                gathered.record_value(took)
 
     began = due = time.monotonic()
     async with asyncio.TaskGroup() as group:

@@ -16,6 +16,8 @@ from adapters.kit.transport import RawAnswer, Transport, TransportSettings
 
 T = TypeVar("T")
 
+IN_FLIGHT: Final = 64
+"""Calls of one process at once to one platform, where nothing else is set."""
 DAILY_QUOTA: Final = "DAILY_QUOTA"
 """Detail of a call that was not sent because the gateway has had its quota of the day."""
 FAIR_WAIT_S: Final = 1.0
@@ -36,7 +38,7 @@ class Call:
 class Limits:
     """What one process may do to one platform at once."""
 
-    in_flight: int = 64
+    in_flight: int = IN_FLIGHT
     waiting: int = 512
     rates: Mapping[str, Rate]
     quota: Quota | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.kit.caller import Limits
+from adapters.kit.caller import IN_FLIGHT, Limits
 from adapters.kit.pacing import Rate
 from adapters.kit.protocol import Adapter, PlatformInfo, PlatformLicence
 from adapters.kit.quota import Quota, Quotas
@@ -89,7 +89,7 @@ def limits_of(
     for lane, option in names.items():
         if option in config.options:
             rates[lane] = Rate(per_second=float(config.options[option]), burst=float(config.options[option]))
-    in_flight = int(config.options.get("in_flight", 64))
+    in_flight = int(config.options.get("in_flight", IN_FLIGHT))
     paced = {lane: rate for lane, rate in rates.items() if rate.per_second > 0}
     return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced, quota=quota_of(config, daily=daily))
 
