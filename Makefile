@@ -88,7 +88,12 @@ proto: $(VENV)/.dev ## Regenerate the contract in bashu/v1
 proto-diff: proto
 	@git diff --exit-code --stat -- bashu/v1 bashu/vendor || { echo "bashu/v1 is not what proto/ says: commit the output of 'make proto'"; exit 1; }
 
-.PHONY: permutations rules-table fuzz
+.PHONY: permutations rules-table fuzz properties
+properties: $(VENV)/.dev ## Random interleavings of everything about consents, judged from the export (EXAMPLES=300 SEED=…)
+	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; echo "seed $$seed"; \
+	BASHU_PROPERTY_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/pytest -q --hypothesis-seed=$$seed -k exported \
+	  tests/properties/test_consent_interleavings.py $(ARGS)
+
 fuzz: $(VENV)/.dev ## Fuzz identifiers, amounts, days and code texts against oracles written apart, 20 times as long as the suite
 	@BASHU_FUZZ_EXAMPLES=5000 $(BIN)/pytest -q tests/properties/test_texts_fuzz.py $(ARGS)
 
