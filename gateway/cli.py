@@ -209,6 +209,24 @@ def fsck(
 
 
 @app.command(epilog=EXIT_CODES)
+def reproject(
+    settings: SettingsFile,
+    *,
+    archive: Annotated[
+        Path | None, typer.Option(help="归档目录 An archive, for entries that are out of the database.", exists=True)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
+) -> None:
+    """由条目重建有差异的投影，以所有者身份. Makes projections that differ anew from entries, as the owner."""
+    from gateway.fsck_cli import run_reproject
+
+    with _spoken_errors():
+        work = run_reproject(load_settings(settings), archive=archive, as_json=as_json, progress=_show_progress())
+        mended = _run(work)
+        typer.echo(f'{{"mended": {mended}}}' if as_json else f"{mended} 项已修复 mended")
+
+
+@app.command(epilog=EXIT_CODES)
 def archive(
     out: Annotated[Path, typer.Argument(help="目录 Folder; files there are kept, so a run broken off goes on.")],
     settings: SettingsFile,

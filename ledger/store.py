@@ -227,21 +227,34 @@ async def add_leaves(
     await tx.execute(_ADD_LEAVES, old.size, numbers)
     places = sorted(changed)
     await tx.execute(_PUT_TILES, [p[0] for p in places], [p[1] for p in places], [changed[p] for p in places])
-    columns = [[getattr(row, name) for row in search] for name in _SEARCH_COLUMNS]
-    await tx.execute(_ADD_SEARCH, old.size, *columns)
+    await add_search(tx, old.size, search)
     await _add_links(tx, old.size, search)
     if await tx.fetchval(_MOVE_HEAD, old.size, new.size, new.root) != new.size:
         raise inconsistent("the tree head moved under its lock")
 
 
+async def add_search(tx: Statements, begin: int, search: Sequence[SearchRow]) -> None:
+    """Write the search columns of the leaves from ``begin`` on."""
+    await tx.execute(_ADD_SEARCH, begin, *([getattr(row, name) for row in search] for name in _SEARCH_COLUMNS))
+
+
+async def add_touched(tx: Statements, touched: Sequence[tuple[uuid.UUID, int]]) -> None:
+    """Write (consent, leaf) of holds, freezes and closings."""
+    if touched:
+        await tx.execute(_ADD_TOUCHED, [consent_id for consent_id, _ in touched], [index for _, index in touched])
+
+
+async def add_countable(tx: Statements, consent_ids: Sequence[uuid.UUID]) -> None:
+    """Write consents whose accesses may be counted."""
+    if consent_ids:
+        await tx.execute(_ADD_COUNTABLE, list(consent_ids))
+
+
 async def _add_links(tx: Statements, begin: int, search: Sequence[SearchRow]) -> None:
     """Write what most rounds have none of: consents touched by holds and closings, consents that may be counted."""
     touched = [(consent_id, index) for index, row in enumerate(search, start=begin) for consent_id in row.touched]
-    if touched:
-        await tx.execute(_ADD_TOUCHED, [consent_id for consent_id, _ in touched], [index for _, index in touched])
-    countable = [row.consent_id for row in search if row.is_countable and row.consent_id is not None]
-    if countable:
-        await tx.execute(_ADD_COUNTABLE, countable)
+    await add_touched(tx, touched)
+    await add_countable(tx, [row.consent_id for row in search if row.is_countable and row.consent_id is not None])
 
 
 _SEARCH_COLUMNS: Final = ("type", "consent_id", "institution", "request_id", "attempt", "ts")

@@ -227,6 +227,7 @@ def _rights(stage, vault, rules):
         erasures=erasures,
         unmasking=unmasking,
         vkey=SIGNER.vkey,
+        commitment=stage.pseudonyms.in_entry,
         desk=Desk(
             reports=Reports(stage.db, lists=lists, reviews=reviews, vault=vault, **parts),
             sampling=Sampling(stage.db, lists=lists, vault=vault, entries=stage.entries),

@@ -30,6 +30,7 @@ from gateway.validation import validate
 from ledger.access.model import AccessFilter
 from ledger.fsck import fsck
 from ledger.note import parse_vkey
+from ledger.reproject.check import Commitment, check_projections
 from standards.catalogue import Standard
 from standards.days import beijing_day
 
@@ -48,10 +49,12 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         desk: Desk,
         disputes: DisputeCalls,
         vkey: str,
+        commitment: Commitment,
         standard: Standard,
         clock: Clock,
     ) -> None:
         self._db = db
+        self._commitment = commitment
         self._holds = holds
         self._erasures = erasures
         self._unmasking = unmasking
@@ -75,10 +78,12 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             from_index=request.from_index,
             progress=lambda done, _size: told.append(done),
         )
-        async for finding in findings:
-            yield compliance_pb2.RunFsckResponse(
-                checked=told[-1] if told else request.from_index, severity=finding.severity, finding=finding.line()
-            )
+        projections = check_projections(self._db, commitment=self._commitment)
+        for found in (findings, projections):
+            async for finding in found:
+                yield compliance_pb2.RunFsckResponse(
+                    checked=told[-1] if told else request.from_index, severity=finding.severity, finding=finding.line()
+                )
         yield compliance_pb2.RunFsckResponse(checked=told[-1] if told else request.from_index)
 
     async def SearchAccess(  # noqa: N802 - the contract's name

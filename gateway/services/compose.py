@@ -160,6 +160,7 @@ def compose_server(
                 preservations=Preservations(pools.plain, vault=vault, entries=entries),
             ),
             disputes=calls,
+            commitment=pseudonyms.in_entry,
             vkey=signer.vkey,
             standard=standard,
             clock=clock,

@@ -13,8 +13,8 @@ _LISTED: Final = (
     "leaf_index", "entry_id", "type", "institution", "operator_commitment", "at", "purpose", "reason", "rule",
     "consent_id", "request_id", "attempt", "number",
 )  # fmt: skip
-_PROJECT: Final = """
-WITH u AS MATERIALIZED (
+ROWS: Final = """
+u AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
         $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::bigint[], $13::bigint[])
     AS t (leaf_index, entry_id, type, institution, operator_commitment, at, purpose, reason, rule, consent_id,
@@ -22,6 +22,26 @@ WITH u AS MATERIALIZED (
 i AS MATERIALIZED (
     SELECT request_id, institution, attempt, pseudonym, operator_commitment, purpose, targets FROM intent
     WHERE request_id = ANY($11::uuid[])),
+r AS (
+    SELECT u.leaf_index, u.entry_id, u.type, u.institution,
+        coalesce(nullif(i.operator_commitment, ''), u.operator_commitment) AS operator_commitment, u.at,
+        coalesce(i.purpose, u.purpose) AS purpose,
+        ARRAY(SELECT DISTINCT split_part(t, '/', 2) FROM unnest(i.targets) AS t ORDER BY 1) AS data_items,
+        ARRAY(SELECT DISTINCT split_part(t, '/', 1) FROM unnest(i.targets) AS t ORDER BY 1) AS platform_ids,
+        u.reason, u.rule, u.consent_id, u.request_id, u.attempt, u.number
+    FROM u LEFT JOIN i USING (request_id, institution, attempt))"""
+"""CTEs: ``r`` are the rows of ``ledger_access`` that the leaves ``u`` (parameters of :func:`columns`) come to."""
+
+ADD_ROWS: Final = """
+INSERT INTO ledger_access (leaf_index, entry_id, type, institution, operator_commitment, at, purpose, data_items,
+    platform_ids, reason, rule, consent_id, request_id, attempt, number)
+SELECT leaf_index, entry_id, type, institution, operator_commitment, at, purpose, data_items, platform_ids, reason,
+    rule, consent_id, request_id, attempt, number FROM r
+ON CONFLICT DO NOTHING"""
+"""No evidence, so nothing here may stop a sealer: a row that is there already stays."""
+
+_PROJECT: Final = f"""
+WITH {ROWS},
 d AS (DELETE FROM denied_subject WHERE entry_id = ANY($2::uuid[]) RETURNING entry_id, pseudonym),
 s AS (
     INSERT INTO ledger_subject (pseudonym, leaf_index)
@@ -29,16 +49,7 @@ s AS (
     UNION ALL
     SELECT d.pseudonym, u.leaf_index FROM u JOIN d USING (entry_id)
     ON CONFLICT DO NOTHING)
-INSERT INTO ledger_access (leaf_index, entry_id, type, institution, operator_commitment, at, purpose, data_items,
-    platform_ids, reason, rule, consent_id, request_id, attempt, number)
-SELECT u.leaf_index, u.entry_id, u.type, u.institution,
-    coalesce(nullif(i.operator_commitment, ''), u.operator_commitment), u.at, coalesce(i.purpose, u.purpose),
-    ARRAY(SELECT DISTINCT split_part(t, '/', 2) FROM unnest(i.targets) AS t ORDER BY 1),
-    ARRAY(SELECT DISTINCT split_part(t, '/', 1) FROM unnest(i.targets) AS t ORDER BY 1),
-    u.reason, u.rule, u.consent_id, u.request_id, u.attempt, u.number
-FROM u LEFT JOIN i USING (request_id, institution, attempt)
-ON CONFLICT DO NOTHING"""
-"""No evidence, so nothing here may stop a sealer: a row that is there already stays."""
+{ADD_ROWS}"""  # noqa: S608 - constants of this module
 
 COLUMNS: Final = """a.leaf_index, a.entry_id, a.type, a.institution, a.operator_commitment, a.at, a.purpose,
     a.data_items, a.platform_ids, a.reason, a.consent_id, a.request_id, a.number"""
@@ -61,7 +72,12 @@ INSERT INTO denied_subject (entry_id, pseudonym) SELECT * FROM unnest($1::uuid[]
 async def project(tx: Statements, leaves: Sequence[ListedLeaf]) -> None:
     """List the accesses among the leaves of one round of the sealer."""
     if leaves:
-        await tx.execute(_PROJECT, *([getattr(leaf, name) for leaf in leaves] for name in _LISTED))
+        await tx.execute(_PROJECT, *columns(leaves))
+
+
+def columns(leaves: Sequence[ListedLeaf]) -> list[list[object]]:
+    """Return leaves as the thirteen array parameters of :data:`ROWS`."""
+    return [[getattr(leaf, name) for leaf in leaves] for name in _LISTED]
 
 
 async def name_denied(tx: Statements, subjects: Mapping[UUID, str]) -> None:

@@ -138,6 +138,7 @@ def _services(stage, vault):
                 unmasking=None,
                 desk=None,
                 vkey=SIGNER.vkey,
+                commitment=stage.pseudonyms.in_entry,
                 disputes=None,
                 standard=STANDARD,
                 clock=clock,

@@ -1,0 +1,186 @@
+"""Hold the projections against the entries: search columns, access list, consents touched or countable, pseudonyms.
+
+Enquiry counts are stored nowhere: they are asked of the access list, the pseudonyms and the countable consents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from database import Row, Statements
+from ledger import store as ledger_store
+from ledger.access.model import ListedLeaf, listed_leaf
+from ledger.archive.files import ArchiveFolder
+from ledger.archive.store import pruned_to
+from ledger.invariants import Finding, Severity
+from ledger.merkle import TILE_WIDTH
+from ledger.projection import search_row
+from ledger.reproject import store
+
+CHUNK: Final = 4 * TILE_WIDTH
+PAGE: Final = 2000
+"""Rows looked up in the entries at once."""
+
+Commitment: TypeAlias = Callable[[str, UUID], str]
+"""What an entry with this id calls the subject of this pseudonym (``subject_commitment``)."""
+
+_SEARCHED: Final = ("type", "consent_id", "institution", "request_id", "attempt", "ts")
+
+
+class _Named(msgspec.Struct):
+    entry_id: UUID
+    subject_commitment: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Chunk:
+    """Leaves of one stretch, what they come to, and what of it is missing or wrong."""
+
+    bodies: Mapping[int, bytes]
+    listed: list[ListedLeaf]
+    findings: list[Finding] = field(default_factory=list)
+    touched: list[tuple[UUID, int]] = field(default_factory=list)
+    countable: list[UUID] = field(default_factory=list)
+    named: list[tuple[str, int]] = field(default_factory=list)
+    is_rewritten: bool = False
+    """Whether search columns or accesses differ, which are made anew for the whole stretch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surplus:
+    """A row that no entry comes to."""
+
+    table: str
+    name: object
+    leaf_index: int
+    finding: Finding
+
+
+async def check_projections(
+    db: Statements,
+    *,
+    commitment: Commitment | None = None,
+    archive: ArchiveFolder | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> AsyncIterator[Finding]:
+    """Yield every difference as a warning that names the table; ``db`` logs in as the workers or as the owner.
+
+    ``commitment`` (None: no key at hand) tells whether a pseudonym is that of the entry's subject. Entries that are in
+    an archive alone are read from ``archive``, or passed over.
+    """
+    async for chunk in chunks(db, archive=archive, progress=progress):
+        for finding in chunk.findings:
+            yield finding
+    async for surplus in surpluses(db, commitment=commitment, archive=archive):
+        yield surplus.finding
+
+
+async def chunks(
+    db: Statements, *, archive: ArchiveFolder | None, progress: Callable[[int, int], None] | None = None
+) -> AsyncIterator[Chunk]:
+    """Yield each stretch of the tree, as it was when this began, with what is wrong there."""
+    size = (await ledger_store.head(db)).size
+    start = 0 if archive is not None else min(await pruned_to(db), size) // CHUNK * CHUNK
+    for begin in range(start, size, CHUNK):
+        end = min(begin + CHUNK, size)
+        rows = {row["leaf_index"]: row for row in await ledger_store.leaves_between(db, begin, end)}
+        archived = archive.bodies(begin, end) if archive is not None else {}
+        bodies = {
+            index: body for index, row in rows.items() if (body := row["body"] or archived.get(index)) is not None
+        }
+        yield await _chunk(db, begin, end, rows, bodies)
+        if progress is not None:
+            progress(end, size)
+
+
+async def _chunk(db: Statements, begin: int, end: int, rows: Mapping[int, Row], bodies: Mapping[int, bytes]) -> Chunk:
+    found = (listed_leaf(index, body) for index, body in bodies.items())
+    chunk = Chunk(bodies=bodies, listed=[leaf for leaf in found if leaf is not None])
+    projected = {index: search_row(body) for index, body in bodies.items()}
+    for index, leaf in projected.items():
+        if any(rows[index][name] != getattr(leaf, name) for name in _SEARCHED):
+            chunk.findings.append(_differs("ledger_search", "is not what its entry says", index))
+    stored = await store.are_listed(db, begin, end)
+    # Of an entry that is gone, which fsck itself says, nothing can be told here.
+    stored = {index: row for index, row in stored.items() if index in bodies}
+    chunk.findings += _listing(await store.should_be_listed(db, chunk.listed), stored)
+    chunk.is_rewritten = bool(chunk.findings)
+    pairs = [(consent_id, index) for index, leaf in projected.items() for consent_id in leaf.touched]
+    chunk.touched = await store.untouched(db, pairs)
+    countable = {leaf.consent_id: index for index, leaf in projected.items() if leaf.is_countable and leaf.consent_id}
+    chunk.countable = await store.uncountable(db, list(countable))
+    chunk.named = await store.unnamed(db, chunk.listed)
+    chunk.findings += [_differs("ledger_touched", "lacks a consent its entry touches", i) for _, i in chunk.touched]
+    chunk.findings += [_differs("ledger_countable", "lacks its consent", countable[c]) for c in chunk.countable]
+    chunk.findings += [_differs("ledger_subject", "lacks whose access it was", i) for _, i in chunk.named]
+    return chunk
+
+
+def _listing(expected: Mapping[int, Row], stored: Mapping[int, Row]) -> Iterator[Finding]:
+    for index in sorted(expected.keys() | stored.keys()):
+        should, row = expected.get(index), stored.get(index)
+        if row is None:
+            yield _differs("ledger_access", "lacks an access", index)
+        elif should is None:
+            yield _differs("ledger_access", "lists what is no access", index)
+        elif wrong := [name for name, value in should.items() if row[name] != value]:
+            yield _differs("ledger_access", f"has another {', '.join(wrong)}", index)
+
+
+async def surpluses(
+    db: Statements, *, commitment: Commitment | None, archive: ArchiveFolder | None
+) -> AsyncIterator[Surplus]:
+    """Yield rows of the tables apart that no entry comes to."""
+    pruned = await pruned_to(db)
+    for table in store.WALKS:
+        after: tuple[object, int] = (None, -1)
+        while rows := await store.walk(db, table, after=after, limit=PAGE):
+            after = (rows[-1]["name"], rows[-1]["leaf_index"] or 0)
+            for row in rows:
+                fault = _fault(table, row, _body(row, archive), commitment, is_out=(row["leaf_index"] or 0) < pruned)
+                if fault:
+                    index = row["leaf_index"] or 0
+                    finding = _differs(table, fault, row["leaf_index"])
+                    yield Surplus(table=table, name=row["name"], leaf_index=index, finding=finding)
+
+
+def _body(row: Row, archive: ArchiveFolder | None) -> bytes | None:
+    body, index = row["body"], row["leaf_index"]
+    if body is None and archive is not None and index is not None:
+        return archive.bodies(index, index + 1).get(index)
+    return body if body is None else bytes(body)
+
+
+def _fault(table: str, row: Row, body: bytes | None, commitment: Commitment | None, *, is_out: bool) -> str:
+    if body is None:
+        # An entry that is gone is told by fsck itself; one in an archive that is not at hand is not judged.
+        return "" if row["leaf_index"] is not None or is_out else "names a consent that was never registered"
+    if table == "ledger_touched":
+        return "" if row["name"] in search_row(body).touched else "has a consent that its entry does not touch"
+    if table == "ledger_countable":
+        return "" if search_row(body).is_countable else "has a consent that does not allow counting"
+    return _naming(row, body, commitment)
+
+
+def _naming(row: Row, body: bytes, commitment: Commitment | None) -> str:
+    if listed_leaf(row["leaf_index"], body) is None:
+        return "names somebody for what is no access"
+    try:
+        named = msgspec.json.decode(body, type=_Named)
+    except msgspec.DecodeError:
+        return ""
+    if commitment is None or named.subject_commitment is None:
+        return ""
+    is_theirs = commitment(row["name"], named.entry_id) == named.subject_commitment
+    return "" if is_theirs else "names another subject than its entry"
+
+
+def _differs(table: str, what: str, leaf_index: Any) -> Finding:
+    return Finding(
+        severity=Severity.WARNING, code="PROJECTION_DIFFERS", message=f"{table} {what}", leaf_index=leaf_index
+    )
