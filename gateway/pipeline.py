@@ -29,6 +29,7 @@ from gateway.disputes.annotations import Annotations
 from gateway.enquiries import Enquiries
 from gateway.fan_out import ask_platforms, release_reserve_s
 from gateway.identity.model import Caller
+from gateway.limits.service import QueryLimits
 from gateway.outcomes import nobody_answered, not_asked, outcome_lines, unavailable
 from gateway.platform.disclosures import Disclosures
 from gateway.platform.health import PlatformHealth
@@ -63,6 +64,7 @@ class Engine:
     annotations: Annotations | None = None
     enquiries: Enquiries | None = None
     quotas: SharedQuotas | None = None
+    limits: QueryLimits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ async def answer_query(
     """
     remaining_s = deadline - time.monotonic()
     try:
+        if engine.limits is not None:
+            await engine.limits.count(caller)
         validate(request)
         ask = read_question(
             request, caller=caller, standard=engine.standard, clock=engine.clock, deadline_s=remaining_s

@@ -38,6 +38,7 @@ from gateway.entries import Entries
 from gateway.http import TileServer
 from gateway.identity.registry import Registry
 from gateway.identity.tokens import Authenticator
+from gateway.limits.service import QueryLimits
 from gateway.log_keys import FollowedKeys
 from gateway.logs import configure_logs
 from gateway.pipeline import Engine
@@ -224,6 +225,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         operator=from_settings.operator(settings),
         clock=clock,
         quotas=quotas,
+        limits=QueryLimits(pools.plain, registry=registry, quotas=quotas, monotonic=clock.monotonic),
         enquiries=Enquiries(
             pools.hot,
             pseudonyms=pseudonyms,

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from bashu.client import new_request_id
+from bashu.errors import BashuCallError
 from bashu.v1 import admin_pb2, common_pb2, compliance_pb2, consent_pb2, ledger_pb2, loan_pb2, subject_pb2
 from core.errors import Reason
 from core.ids import uuid7
@@ -24,6 +25,7 @@ PERSON: Final = "513401190412319984"
 PERSON_ITEM: Final = "administrative_penalty"
 WRONG_CHECK_DIGIT: Final = "91500105XXTT00018N"
 SLOW_DEADLINE_S: Final = 6.0
+QUOTA_WITHIN_S: Final = 15.0
 FROZEN_SUBJECT: Final = "91510107XXTT000427"
 """Nobody else asks about it: a freeze stops every query about a subject."""
 POLICY: Final = (
@@ -192,6 +194,23 @@ def _limited(item: str) -> Prepare:
         return world.ask(await world.grant(items=(ITEM, item)))
 
     return prepare
+
+
+async def _beyond_its_quota(world: World) -> Attempt:
+    lender, wire = "bank-07", world.wire("bank-07")
+    await world.administer("SetQuota", admin_pb2.SetQuotaRequest(institution=lender, queries_per_day=1))
+    consent_id = await world.grant(lender=lender)
+
+    async def is_counted() -> bool:
+        # Every worker learns of a quota within a second.
+        try:
+            await world.ask(consent_id, data_items=["tax_credit_grade"], wire=wire).call()
+        except BashuCallError as refused:
+            return bool(refused.reason == Reason.RATE_LIMITED)
+        return False
+
+    await until(is_counted, within_s=QUOTA_WITHIN_S, what="the quota's end")
+    return world.ask(consent_id, wire=wire)
 
 
 # State and budget
@@ -401,6 +420,7 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.CONSENT_EXHAUSTED, "次数用尽 one use, asked twice", _exhausted),
     (Reason.FREQUENCY_EXCEEDED, "超出频次 once a day, asked twice", _too_often),
     (Reason.IDEMPOTENCY_CONFLICT, "请求号重用 used request id, other request", _same_id_other_request),
+    (Reason.RATE_LIMITED, "机构每日配额用尽 the institution's quota of the day is gone", _beyond_its_quota),
     (Reason.RATE_LIMITED, "第四次要求全部重发 everything again, a fourth time", _sent_again_too_often),
     (Reason.IN_PROGRESS, "首次查询进行中 first attempt under way", _under_way),
 )

@@ -1,4 +1,4 @@
-"""`bashu admin …`: what the gateway's operator decides: the policy limits of every query."""
+"""`bashu admin …`: what the gateway's operator decides: the policy limits of every query, quotas of lenders."""
 
 from __future__ import annotations
 
@@ -95,3 +95,51 @@ def set_policy(
     answer = answer_or_json(who, lambda rpcs: rpcs.admin.SetPolicy, request, as_json=as_json, deadline_s=deadline)
     if answer is not None:
         console().print(facts("规则表 policy", {"现行版本 version in force": answer.policy_version}))
+
+
+@app.command(epilog=EXIT_CODES)
+def quota(
+    institution: Annotated[str, typer.Argument(help="机构 institution; default one's own")] = "",
+    *,
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """配额 Show a lender's quota of queries and what was taken of it today; a lender sees its own."""
+    who = find_profile(profile, dev, participant, operator)
+    request = admin_pb2.GetQuotaRequest(institution=institution)
+    answer = answer_or_json(who, lambda rpcs: rpcs.admin.GetQuota, request, as_json=as_json, deadline_s=deadline)
+    if answer is None:
+        return
+    shown = {
+        "机构 institution": answer.institution,
+        "每日 a day": answer.queries_per_day or "不限 no limit",
+        "今日已用 taken today": answer.taken_today if answer.queries_per_day else "",
+        "每秒 a second": answer.queries_per_second or "不限 no limit",
+    }
+    console().print(facts("查询配额 quota", shown))
+
+
+@app.command("set-quota", epilog=EXIT_CODES)
+def set_quota(
+    institution: Annotated[str, typer.Argument(help="机构 institution of the lender")],
+    *,
+    per_day: Annotated[int, typer.Option("--per-day", min=0, help="每日次数 queries a day; 0 is no limit")],
+    per_second: Annotated[int, typer.Option("--per-second", min=0, help="每秒次数 queries a second; 0 is no limit")],
+    deadline: DeadlineOption = DEADLINE_S,
+    profile: ProfileOption = None,
+    dev: DevOption = None,
+    participant: AsOption = None,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """设定配额 Say how many queries a lender may make; within a second every worker counts by it."""
+    who = find_profile(profile, dev, participant, operator)
+    request = admin_pb2.SetQuotaRequest(institution=institution, queries_per_day=per_day, queries_per_second=per_second)
+    answer = answer_or_json(who, lambda rpcs: rpcs.admin.SetQuota, request, as_json=as_json, deadline_s=deadline)
+    if answer is not None:
+        shown = {"机构 institution": institution, "生效 since": moment(answer.effective_at)}
+        console().print(facts("查询配额 quota", shown))

@@ -476,9 +476,9 @@ class SetQuotaRequest(_message.Message):
     institution: _builtins.str
     """Institution."""
     queries_per_day: _builtins.int
-    """Queries a day."""
+    """Queries a day (Asia/Shanghai), refused ones too; 0: no limit."""
     queries_per_second: _builtins.int
-    """Queries a second."""
+    """Queries a second; 0: no limit."""
     def __init__(
         self,
         *,
@@ -517,6 +517,62 @@ class SetQuotaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetQuotaResponse: _TypeAlias = SetQuotaResponse  # noqa: Y015
+
+@_typing.final
+class GetQuotaRequest(_message.Message):
+    """Names an institution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Institution; empty: the caller's."""
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuotaRequest: _TypeAlias = GetQuotaRequest  # noqa: Y015
+
+@_typing.final
+class GetQuotaResponse(_message.Message):
+    """A quota."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    QUERIES_PER_DAY_FIELD_NUMBER: _builtins.int
+    QUERIES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    TAKEN_TODAY_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Institution."""
+    queries_per_day: _builtins.int
+    """Queries a day (Asia/Shanghai); 0: no limit."""
+    queries_per_second: _builtins.int
+    """Queries a second; 0: no limit."""
+    taken_today: _builtins.int
+    """Queries taken of today's quota, blocks that workers hold included; counted while there is one."""
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        queries_per_day: _builtins.int = ...,
+        queries_per_second: _builtins.int = ...,
+        taken_today: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution", "queries_per_day", b"queries_per_day", "queries_per_second", b"queries_per_second", "taken_today", b"taken_today"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuotaResponse: _TypeAlias = GetQuotaResponse  # noqa: Y015
 
 @_typing.final
 class SetPolicyRequest(_message.Message):

@@ -71,6 +71,11 @@ class AdminServiceStub:
                 request_serializer=bashu_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
+        self.GetQuota = channel.unary_unary(
+                '/bashu.v1.AdminService/GetQuota',
+                request_serializer=bashu_dot_v1_dot_admin__pb2.GetQuotaRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_admin__pb2.GetQuotaResponse.FromString,
+                _registered_method=True)
         self.SetPolicy = channel.unary_unary(
                 '/bashu.v1.AdminService/SetPolicy',
                 request_serializer=bashu_dot_v1_dot_admin__pb2.SetPolicyRequest.SerializeToString,
@@ -141,7 +146,14 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetQuota(self, request, context):
-        """Sets a quota.
+        """Says how many queries a lender may make; every worker counts by it within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQuota(self, request, context):
+        """A lender's quota and what was taken of it today. A LENDER or LENDER_ADMIN sees its own institution's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +224,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetQuota,
                     request_deserializer=bashu_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_admin__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'GetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuota,
+                    request_deserializer=bashu_dot_v1_dot_admin__pb2.GetQuotaRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_admin__pb2.GetQuotaResponse.SerializeToString,
             ),
             'SetPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPolicy,
@@ -425,6 +442,33 @@ class AdminService:
             '/bashu.v1.AdminService/SetQuota',
             bashu_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
             bashu_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.AdminService/GetQuota',
+            bashu_dot_v1_dot_admin__pb2.GetQuotaRequest.SerializeToString,
+            bashu_dot_v1_dot_admin__pb2.GetQuotaResponse.FromString,
             options,
             channel_credentials,
             insecure,

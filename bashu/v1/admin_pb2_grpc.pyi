@@ -31,7 +31,9 @@ class AdminServiceStub:
     ListParticipants: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListParticipantsRequest, _admin_pb2.ListParticipantsResponse]
     """Lists participants."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
-    """Sets a quota."""
+    """Says how many queries a lender may make; every worker counts by it within a second."""
+    GetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetQuotaRequest, _admin_pb2.GetQuotaResponse]
+    """A lender's quota and what was taken of it today. A LENDER or LENDER_ADMIN sees its own institution's."""
     SetPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetPolicyRequest, _admin_pb2.SetPolicyResponse]
     """Adds a version of the policy table, whole; the next admission decides by it. Earlier versions stay readable."""
     GetPolicy: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetPolicyRequest, _admin_pb2.GetPolicyResponse]
@@ -100,7 +102,15 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.SetQuotaRequest,
         context: _aio.ServicerContext[_admin_pb2.SetQuotaRequest, _abc.Awaitable[_admin_pb2.SetQuotaResponse]],
     ) -> _abc.Awaitable[_admin_pb2.SetQuotaResponse]:
-        """Sets a quota."""
+        """Says how many queries a lender may make; every worker counts by it within a second."""
+
+    @_abc_1.abstractmethod
+    def GetQuota(
+        self,
+        request: _admin_pb2.GetQuotaRequest,
+        context: _aio.ServicerContext[_admin_pb2.GetQuotaRequest, _abc.Awaitable[_admin_pb2.GetQuotaResponse]],
+    ) -> _abc.Awaitable[_admin_pb2.GetQuotaResponse]:
+        """A lender's quota and what was taken of it today. A LENDER or LENDER_ADMIN sees its own institution's."""
 
     @_abc_1.abstractmethod
     def SetPolicy(

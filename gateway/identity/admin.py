@@ -228,6 +228,23 @@ class Administration:
         )
         await append(tx, [entry])
 
+    async def set_quota(
+        self, tx: Statements, institution: str, *, per_day: int, per_second: int, actor: Actor
+    ) -> datetime:
+        """Say how many queries a lender may make a day and a second, 0 for no limit; return since when.
+
+        Raises:
+            BashuError: NOT_FOUND_OR_NOT_YOURS where no lender belongs to such an institution.
+        """
+        now = await store.read_now(tx)
+        if not await store.institution_roles(tx, institution) & _LENDERS:
+            raise _not_found("institution")
+        await store.set_quota(tx, institution, per_day=per_day, per_second=per_second)
+        details = {"queries_per_day": per_day, "queries_per_second": per_second}
+        entry = self._entry(EntryType.PARTICIPANT_EVENT, institution, actor, now, to="QUOTA_SET", details=details)
+        await append(tx, [entry])
+        return now
+
     async def register_platform(self, tx: Statements, platform: Platform, *, actor: Actor) -> None:
         """Register a platform with its licences, agreement and impact assessment, or change them.
 

@@ -156,12 +156,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Institution:
-    """A legal body that participants belong to; consents are bound to it."""
+    """A legal body that participants belong to; consents are bound to it. Of its queries 0 is no limit."""
 
     institution: str
     kind: InstitutionKind
     name: str
     licences: tuple[Licence, ...] = ()
+    queries_per_day: int = 0
+    queries_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,7 @@ _TABLE: Final = {
         "RegisterStaff": _ADMIN | {Role.LENDER_ADMIN},
         "ListParticipants": _ADMIN,
         "SetQuota": _ADMIN,
+        "GetQuota": _ADMIN | _LENDER | {Role.LENDER_ADMIN},
         "SetPolicy": _ADMIN,
         # Who is refused by a rule may read it.
         "GetPolicy": _ADMIN | _LENDER | _REVIEW,

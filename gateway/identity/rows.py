@@ -53,6 +53,8 @@ def institution_from(row: Row, licences: Licences) -> Institution:
         kind=InstitutionKind(row["institution_kind"]),
         name=row["name"],
         licences=tuple(licences.get((LicenceOwner.INSTITUTION, row["institution"]), ())),
+        queries_per_day=row["queries_per_day"],
+        queries_per_second=row["queries_per_second"],
     )
 
 

@@ -27,7 +27,8 @@ from gateway.identity.model import (
 
 _PULSE: Final = "SELECT version, bashu_now() AS now FROM registry_version"
 _NOW: Final = "SELECT bashu_now()"
-_INSTITUTIONS: Final = "SELECT institution, institution_kind, name FROM institution"
+_INSTITUTIONS: Final = """
+SELECT institution, institution_kind, name, queries_per_day, queries_per_second FROM institution"""
 _PARTICIPANTS: Final = """
 SELECT participant_id, institution, role, name, platform_ids, suspended_at, valid_to FROM participant"""
 _KEYS: Final = """
@@ -102,6 +103,8 @@ async def participant_page(db: Statements, *, after: str, limit: int) -> list[st
 _ADD_INSTITUTION: Final = """
 INSERT INTO institution (institution, institution_kind, name) VALUES ($1, $2, $3)
 ON CONFLICT (institution) DO NOTHING"""
+_SET_QUOTA: Final = """
+UPDATE institution SET queries_per_day = $2, queries_per_second = $3 WHERE institution = $1"""
 _INSTITUTION_KIND: Final = "SELECT institution_kind FROM institution WHERE institution = $1"
 _ADD_PARTICIPANT: Final = """
 INSERT INTO participant (participant_id, institution, role, name, platform_ids, valid_to)
@@ -179,6 +182,11 @@ async def add_institution(tx: Statements, institution: Institution) -> Instituti
     await tx.execute(_ADD_INSTITUTION, institution.institution, institution.kind.value, institution.name)
     await put_licences(tx, LicenceOwner.INSTITUTION, institution.institution, institution.licences)
     return InstitutionKind(await tx.fetchval(_INSTITUTION_KIND, institution.institution))
+
+
+async def set_quota(tx: Statements, institution: str, *, per_day: int, per_second: int) -> None:
+    """Say how many queries an institution may make, 0 for no limit."""
+    await tx.execute(_SET_QUOTA, institution, per_day, per_second)
 
 
 async def add_participant(tx: Statements, participant: Participant) -> None:

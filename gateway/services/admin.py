@@ -1,4 +1,4 @@
-"""AdminService: participants, keys, staff, policy, settings and the doctor. The rest answers UNIMPLEMENTED for now."""
+"""AdminService: participants, keys, staff, quotas, policy, settings and the doctor."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from gateway.identity.model import (
     current_caller,
 )
 from gateway.identity.registry import Registry
+from gateway.limits.service import QueryLimits
 from gateway.operations import Operations
 from gateway.policy.service import Policies
 from gateway.policy.table import read_table, table_json
@@ -55,8 +56,10 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         registry: Registry,
         operations: Operations,
         policies: Policies,
+        limits: QueryLimits | None,
         standard: Standard,
     ) -> None:
+        self._limits = limits
         self._operations = operations
         self._policies = policies
         self._standard = standard
@@ -148,6 +151,40 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         page = admin_pb2.ListParticipantsResponse(participants=[_message(snapshot, name) for name in found[:size]])
         page.page.next_page_token = found[size - 1] if len(found) > size else ""
         return page
+
+    async def SetQuota(  # noqa: N802
+        self, request: admin_pb2.SetQuotaRequest, _context: _Context
+    ) -> admin_pb2.SetQuotaResponse:
+        """Say how many queries a lender may make a day and a second."""
+        validate(request)
+        async with self._db.transaction() as tx:
+            since = await self._administration.set_quota(
+                tx,
+                request.institution,
+                per_day=request.queries_per_day,
+                per_second=request.queries_per_second,
+                actor=_actor(),
+            )
+        await self._registry.refresh(older_than_s=0.0)
+        return admin_pb2.SetQuotaResponse(effective_at=_stamp(since))
+
+    async def GetQuota(  # noqa: N802
+        self, request: admin_pb2.GetQuotaRequest, _context: _Context
+    ) -> admin_pb2.GetQuotaResponse:
+        """Return a lender's quota and what was taken of it today."""
+        validate(request)
+        caller = current_caller()
+        name = request.institution or caller.institution
+        found = (await self._registry.refresh(older_than_s=0.0)).institutions.get(name)
+        if found is None or (caller.role is not Role.GATEWAY_ADMIN and name != caller.institution):
+            raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no such institution, or not yours", field="institution")
+        taken = await self._limits.taken_today(name) if self._limits and found.queries_per_day else 0
+        return admin_pb2.GetQuotaResponse(
+            institution=name,
+            queries_per_day=found.queries_per_day,
+            queries_per_second=found.queries_per_second,
+            taken_today=taken,
+        )
 
     async def SetPolicy(  # noqa: N802
         self, request: admin_pb2.SetPolicyRequest, _context: _Context

@@ -186,12 +186,13 @@ def compose_server(
             registry=registry,
             standard=standard,
         ),
-        admin=AdminServicer(  # type: ignore[abstract]
+        admin=AdminServicer(
             db=pools.plain,
             administration=administration,
             registry=registry,
             operations=Operations(settings),
             policies=Policies(pools.plain, entries=entries),
+            limits=engine.limits,
             standard=standard,
         ),
     )

@@ -43,15 +43,15 @@ async def set_table(client: Bashu, table: bytes, replaces: str) -> str:
     return (await client.call(lambda rpcs: rpcs.admin.SetPolicy, request)).policy_version
 
 
-def commands() -> list[str]:
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+def commands(number: int) -> list[str]:
+    block = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[number]
     return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
 
 async def test_the_operator_sets_the_table_of_the_page_and_a_lender_meets_it(
     stack: Stack, admin: Bashu, bank: Bashu, consented: Consented
 ) -> None:
-    show, change, read = commands()
+    show, change, read = commands(0)
     version = (await shown(admin)).policy_version
     assert version in await asyncio.to_thread(run, stack, show)
     printed = await asyncio.to_thread(run, stack, change.replace("VERSION", version))
@@ -98,3 +98,19 @@ async def test_a_wrong_table_is_refused_and_its_rule_named(admin: Bashu) -> None
     assert caught.value.reason == "MALFORMED"
     assert "A: no such data item" in caught.value.message
     assert (await shown(admin)).policy_version == version
+
+
+async def test_a_quota_is_set_as_written_and_a_lender_sees_its_own_alone(stack: Stack, admin: Bashu) -> None:
+    change, show, own = commands(1)
+    assert "since" in await asyncio.to_thread(run, stack, change)
+    try:
+        assert "20000" in await asyncio.to_thread(run, stack, show)
+        assert "20000" in await asyncio.to_thread(run, stack, own)
+        async with Bashu(Profile.of_dev_stack(stack.state, "bank-cq")) as other:
+            with pytest.raises(BashuCallError) as caught:
+                await other.call(lambda rpcs: rpcs.admin.GetQuota, admin_pb2.GetQuotaRequest(institution="bank-02"))
+        assert caught.value.reason == "NOT_FOUND_OR_NOT_YOURS"
+    finally:
+        await admin.call(lambda rpcs: rpcs.admin.SetQuota, admin_pb2.SetQuotaRequest(institution="bank-02"))
+    seen = await admin.call(lambda rpcs: rpcs.admin.GetQuota, admin_pb2.GetQuotaRequest(institution="bank-02"))
+    assert (seen.institution, seen.queries_per_day, seen.queries_per_second) == ("bank-02", 0, 0)

@@ -248,7 +248,13 @@ async def world(fresh_database, tmp_path):
         standard=standard,
         credit=Credit(),
         admin=AdminServicer(
-            db=db, administration=administration, registry=registry, operations=None, policies=None, standard=None
+            db=db,
+            administration=administration,
+            registry=registry,
+            operations=None,
+            policies=None,
+            limits=None,
+            standard=None,
         ),
     )
     server = build_server(settings, edge=edge, load=load, servicers=servicers)

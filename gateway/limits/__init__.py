@@ -1,0 +1,1 @@
+"""What the gateway's operator allows an institution: queries a day and a second, counted over all workers."""
