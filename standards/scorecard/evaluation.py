@@ -173,17 +173,18 @@ def _in_ring(scored: Sequence[Scored], network: Judged | None) -> str:
 
 
 def _as_of(report: CreditReport) -> Mapping[str, tuple[int, int]]:
-    """Return the oldest as-of of each record's sources, as seconds and nanoseconds."""
+    """Return the as-of of each record's chosen source, its first, as seconds and nanoseconds."""
     sources = {
         source.source_id: (source.as_of.seconds, source.as_of.nanos)
         for source in report.sources
         if source.HasField("as_of")
     }
-    return {
-        record.record_id: min(known)
-        for record in report.records
-        if (known := [sources[name] for name in record.source_ids[:1] if name in sources])
-    }
+    found = {}
+    for record in report.records:
+        named = record.source_ids
+        if named and named[0] in sources:
+            found[record.record_id] = sources[named[0]]
+    return found
 
 
 def _indicator(one: Scored, as_of: Mapping[str, tuple[int, int]]) -> Indicator:

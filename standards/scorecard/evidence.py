@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord, CreditReport
@@ -28,9 +28,8 @@ class Missing(StrEnum):
     NOT_GRANTED = "NOT_GRANTED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One record of one item: its typed body and its id."""
+class Row(NamedTuple):
+    """One record of one item: its typed body and its id. A tuple, because a report has a hundred of them."""
 
     record_id: str
     body: Any
@@ -52,10 +51,23 @@ class Evidence:
     unanswered: frozenset[str]
     severity_weights: Mapping[str, int]
     network: Judged | None = None
+    months: dict[tuple[str, str, int], tuple[Row, ...]] = field(default_factory=dict)
+    """What :meth:`newest_months` has picked: eight indicators read the same months of sales."""
 
     def of(self, item: str) -> tuple[Row, ...]:
         """Return the subject's own records of an item; a branch's are not its own."""
         return self.rows.get(item, ())
+
+    def newest_months(self, item: str, name: str, count: int) -> tuple[Row, ...]:
+        """Return the rows of the newest ``count`` months that an item tells of in its month field ``name``."""
+        key = (item, name, count)
+        if key not in self.months:
+            dated = [(getattr(row.body, name), row) for row in self.of(item) if row.body.HasField(name)]
+            # Months are texts of one form, so their order is that of time and only the newest is counted with.
+            newest = max((month for month, _ in dated), default=None)
+            after = "" if newest is None else month_text(month_number(newest) - count)
+            self.months[key] = tuple(row for month, row in dated if month > after)
+        return self.months[key]
 
     def missing(self, items: Iterable[str]) -> Missing | None:
         """Return why nothing can be said of ``items``, None where every platform that was asked answered for one."""
@@ -113,6 +125,12 @@ def day_of(body: Any, *fields: str) -> date | None:
 def month_number(text: str) -> int:
     """Count months from year 0, so that differences are months: ``2026-10`` and ``2026-11`` differ by 1."""
     return int(text[:4]) * YEAR_MONTHS + int(text[5:7])
+
+
+def month_text(number: int) -> str:
+    """Write a month counted by :func:`month_number`."""
+    year, month = divmod(number - 1, YEAR_MONTHS)
+    return f"{year:04d}-{month + 1:02d}"
 
 
 def _row(record: CreditRecord) -> Row:

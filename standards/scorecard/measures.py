@@ -74,10 +74,9 @@ def _sales_growth(evidence: Evidence, _rule: IndicatorRule) -> Measured | None:
     rows = _months(evidence, "sales_invoice_monthly", "month", 2 * YEAR_MONTHS)
     if len({row.body.month for row in rows}) < 2 * YEAR_MONTHS:
         return None
-    newest = max(month_number(row.body.month) for row in rows)
-    recent = [row for row in rows if month_number(row.body.month) > newest - YEAR_MONTHS]
-    before = _sum(row for row in rows if row not in recent)
-    return Measured(value=_sum(recent) / before - 1, rows=tuple(rows)) if before > 0 else None
+    recent = _sum(_months(evidence, "sales_invoice_monthly", "month", YEAR_MONTHS))
+    before = _sum(rows) - recent
+    return Measured(value=recent / before - 1, rows=rows) if before > 0 else None
 
 
 def _sum(rows: Iterable[Row]) -> Decimal:
@@ -316,12 +315,9 @@ def _since(evidence: Evidence, rule: IndicatorRule, rows: Iterable[Row], *fields
     return [row for row in rows if (day := day_of(row.body, *fields)) is not None and day >= first]
 
 
-def _months(evidence: Evidence, item: str, field: str, count: int) -> list[Row]:
+def _months(evidence: Evidence, item: str, field: str, count: int) -> tuple[Row, ...]:
     """Return the rows of the newest ``count`` months that an item tells of."""
-    rows = [row for row in evidence.of(item) if row.body.HasField(field)]
-    numbers = [month_number(getattr(row.body, field)) for row in rows]
-    first = max(numbers, default=0) - count
-    return [row for row, month in zip(rows, numbers, strict=True) if month > first]
+    return evidence.newest_months(item, field, count)
 
 
 def _months_counted(rows: Sequence[Row], field: str, is_good: Callable[[Row], bool]) -> Measured | None:
@@ -330,7 +326,7 @@ def _months_counted(rows: Sequence[Row], field: str, is_good: Callable[[Row], bo
     return Measured(value=Decimal(len({getattr(row.body, field) for row in rows if is_good(row)})), rows=tuple(rows))
 
 
-def _newest_summaries(evidence: Evidence) -> list[Row]:
+def _newest_summaries(evidence: Evidence) -> tuple[Row, ...]:
     return _months(evidence, "bank_credit_summary", "as_of_month", 1)
 
 
