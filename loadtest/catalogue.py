@@ -1,17 +1,27 @@
-"""``make catalogue`` writes ``docs/standard/catalogue.md``: items, who holds them, fields; from tables and adapters."""
+"""``make catalogue`` writes ``docs/standard/catalogue.md`` and the client's own copy of the dictionary.
+
+The page: items, who holds them, fields; from tables and adapters. The copy: what ``ListDataItems`` and ``GetCodeList``
+answer where no operator replaced a table, so that ``bashu catalogue`` needs no gateway.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from adapters.chongqing.client import ITEMS as CHONGQING_ITEMS
 from adapters.sichuan.modules import ITEMS as SICHUAN_ITEMS
-from standards.catalogue import load_standard
+from gateway.services.standard import code_entry, data_item
+from standards.catalogue import STANDARD_VERSION, load_standard
 from standards.items import DataItem, Field
 
+COPY: Final = Path(__file__).parents[1] / "bashu/catalogue.json"
 PAGE: Final = Path(__file__).parents[1] / "docs/standard/catalogue.md"
 ASKED: Final[Mapping[str, frozenset[str]]] = {"chongqing": CHONGQING_ITEMS, "sichuan": SICHUAN_ITEMS}
 """What each shipped adapter can ask; where a platform holds an item and its adapter does not ask, the page says so."""
@@ -24,21 +34,43 @@ HEAD: Final = """# 数据项目录 Catalogue of data items
 
 本页由 `make catalogue` 从 [`shared_items.csv`](../../standards/data/shared_items.csv)、
 [`data_elements.csv`](../../standards/data/data_elements.csv) 和两个适配器生成，勿手改。
-在线查询同一目录：`bashu catalogue`、`bashu catalogue tax_arrears`、
-`bashu catalogue --codes tax_kind`，加 `--json` 或 `--csv`。
+命令行查同一目录，不需网关：`bashu catalogue`、`bashu catalogue tax_arrears`、
+`bashu catalogue --codes tax_kind`，加 `--json` 或 `--csv`；加 `--online` 问网关（运营者可能替换了码表）。
 "未核实"的内容是本项目工作值，不是官方目录。怎样合并见[合并](merge.md)。
 "归属"：1 企业自身；2 董监高及股东；3 其他个人，不出现在企业报告中。
 
-Generated from the tables and the adapters. What is marked unverified is a working value, no official list. Class: 1 the
-enterprise's own, 2 officers and shareholders, 3 other persons' (never in an enterprise's report).
+Generated from the tables and the adapters; the same by `bashu catalogue`, which needs no gateway unless `--online`.
+What is marked unverified is a working value, no official list. Class: 1 the enterprise's own, 2 officers and
+shareholders, 3 other persons' (never in an enterprise's report).
 """
 
 
 def main() -> int:
-    """Write the page; return the exit code."""
+    """Write the page and the copy; return the exit code."""
     PAGE.write_text(render(), encoding="utf-8")
-    print(f"written: {PAGE.relative_to(PAGE.parents[2])}")
+    COPY.write_text(render_copy(), encoding="utf-8")
+    print(f"written: {PAGE.relative_to(PAGE.parents[2])}, {COPY.relative_to(COPY.parents[1])}")
     return 0
+
+
+def render_copy() -> str:
+    """Return the client's copy: JSON, one item or code list a line."""
+    standard = load_standard()
+    items = [_json(data_item(item)) for item in standard.items.all()]
+    lists = [
+        f"{json.dumps(name)}: [{', '.join(_json(code_entry(code)) for code in codes)}]"
+        for name, codes in sorted(standard.codes.lists.items())
+    ]
+    version = json.dumps(STANDARD_VERSION)
+    between = ",\n"
+    return (
+        f'{{"standard_version": {version},\n"items": [\n{between.join(items)}\n],\n'
+        f'"code_lists": {{\n{between.join(lists)}\n}}}}\n'
+    )
+
+
+def _json(message: Message) -> str:
+    return json.dumps(MessageToDict(message, preserving_proto_field_name=True), ensure_ascii=False)
 
 
 def render() -> str:

@@ -1,13 +1,16 @@
-"""`bashu catalogue`: the dictionary of the standard, as a table, JSON or CSV."""
+"""`bashu catalogue`: the dictionary of the standard, as a table, JSON or CSV, from this package or the gateway."""
 
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Final
+from importlib import resources
+from typing import Annotated, Any, Final
 
 import typer
+from google.protobuf.json_format import ParseDict
 from rich.table import Table
 
 from bashu.cli.session import (
@@ -17,7 +20,7 @@ from bashu.cli.session import (
     JsonOption,
     OperatorOption,
     ProfileOption,
-    answer_or_json,
+    call,
     find_profile,
     message_json,
     print_json,
@@ -25,6 +28,7 @@ from bashu.cli.session import (
 )
 from bashu.cli.tables import console, facts, grid
 from bashu.client import DEADLINE_S
+from bashu.profiles import Profile
 from bashu.v1 import standard_pb2
 
 ITEM_COLUMNS = (
@@ -59,6 +63,12 @@ def catalogue(
     item: Annotated[str, typer.Argument(help="数据项，列出其字段 a data item: list its fields")] = "",
     *,
     codes: Annotated[str, typer.Option(help="代码表，列出其代码 a code list: list its codes")] = "",
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online", help="问网关，其运营者可能替换了码表 ask the gateway, whose operator may have replaced tables"
+        ),
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="输出 CSV print CSV")] = False,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
@@ -67,32 +77,68 @@ def catalogue(
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """查阅数据项目录 Look up data items, the fields of one, or the codes of a list."""
+    """查阅数据项目录 Look up data items, the fields of one, or the codes of a list. 不需网关 Needs no gateway."""
     if item and codes:
         usage("数据项与 --codes 不能同用 name an item or --codes, not both")
     if as_csv and as_json:
         usage("--csv 与 --json 不能同用 choose --csv or --json, not both")
-    who = find_profile(profile, dev, participant, operator)
+    who = find_profile(profile, dev, participant, operator) if online else None
     if codes:
-        asked = standard_pb2.GetCodeListRequest(code_list=codes)
-        listed = answer_or_json(
-            who, lambda stubs: stubs.standard.GetCodeList, asked, as_json=as_json, deadline_s=deadline
-        )
-        if listed is not None:
-            _show(f"代码表 {codes}", CODE_COLUMNS, [_code(one) for one in listed.codes], as_csv=as_csv)
+        entries = own_codes(codes) if who is None else _asked_codes(who, codes, as_json=as_json, deadline_s=deadline)
+        if as_json:
+            print_json(message_json(entries))
+        else:
+            _show(f"代码表 {codes}", CODE_COLUMNS, [_code(one) for one in entries.codes], as_csv=as_csv)
         return
-    answer = answer_or_json(
-        who,
-        lambda stubs: stubs.standard.ListDataItems,
-        standard_pb2.ListDataItemsRequest(),
-        as_json=as_json and not item,
-        deadline_s=deadline,
-    )
-    if answer is None:
-        return
-    if not item:
+    answer = own_items() if who is None else _asked_items(who, as_json=as_json, deadline_s=deadline)
+    if item:
+        _one(answer, item, as_csv=as_csv, as_json=as_json)
+    elif as_json:
+        print_json(message_json(answer))
+    else:
         _show("数据项目录 data items", ITEM_COLUMNS, [_item(one) for one in answer.items], as_csv=as_csv)
-        return
+
+
+def own_items() -> standard_pb2.ListDataItemsResponse:
+    """Return the dictionary as it was when this package was built."""
+    return ParseDict({"items": _copy()["items"]}, standard_pb2.ListDataItemsResponse())
+
+
+def own_codes(name: str) -> standard_pb2.GetCodeListResponse:
+    """Return a code list as it was when this package was built; end with USAGE for one that is not in it."""
+    lists = _copy()["code_lists"]
+    if name not in lists:
+        usage(f"没有此代码表 no such code list; there are: {' '.join(lists)}")
+    return ParseDict({"codes": lists[name]}, standard_pb2.GetCodeListResponse())
+
+
+def _copy() -> dict[str, Any]:
+    with resources.files("bashu").joinpath("catalogue.json").open(encoding="utf-8") as file:
+        read: dict[str, Any] = json.load(file)
+    return read
+
+
+def _asked_items(who: Profile, *, as_json: bool, deadline_s: float) -> standard_pb2.ListDataItemsResponse:
+    request = standard_pb2.ListDataItemsRequest()
+    return call(
+        who,
+        lambda client: client.call(lambda stubs: stubs.standard.ListDataItems, request),
+        as_json=as_json,
+        deadline_s=deadline_s,
+    )
+
+
+def _asked_codes(who: Profile, name: str, *, as_json: bool, deadline_s: float) -> standard_pb2.GetCodeListResponse:
+    request = standard_pb2.GetCodeListRequest(code_list=name)
+    return call(
+        who,
+        lambda client: client.call(lambda stubs: stubs.standard.GetCodeList, request),
+        as_json=as_json,
+        deadline_s=deadline_s,
+    )
+
+
+def _one(answer: standard_pb2.ListDataItemsResponse, item: str, *, as_csv: bool, as_json: bool) -> None:
     found = next((one for one in answer.items if one.id == item), None)
     if found is None:
         usage("没有此数据项 no such data item; bashu catalogue lists them")

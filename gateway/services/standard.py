@@ -13,6 +13,7 @@ from gateway.interceptors import Context
 from gateway.platform.health import Health, PlatformHealth
 from gateway.platform.quotas import GATEWAY, SharedQuotas
 from standards.catalogue import Standard
+from standards.codes import Code
 from standards.items import DataItem
 from standards.tables import Validity
 
@@ -39,7 +40,7 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         self, _request: standard_pb2.ListDataItemsRequest, _context: Context
     ) -> standard_pb2.ListDataItemsResponse:
         """Return the dictionary of data items with their fields."""
-        return standard_pb2.ListDataItemsResponse(items=[_data_item(item) for item in self._standard.items.all()])
+        return standard_pb2.ListDataItemsResponse(items=[data_item(item) for item in self._standard.items.all()])
 
     async def GetCodeList(  # noqa: N802
         self, request: standard_pb2.GetCodeListRequest, _context: Context
@@ -48,18 +49,7 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         codes = self._standard.codes.codes(request.code_list)
         if not codes:
             raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no such code list", field="code_list")
-        return standard_pb2.GetCodeListResponse(
-            codes=[
-                standard_pb2.CodeEntry(
-                    code=code.value,
-                    name_zh=code.name_zh,
-                    name_en=code.name_en,
-                    source=code.source,
-                    **_effective(code.validity),
-                )
-                for code in codes
-            ]
-        )
+        return standard_pb2.GetCodeListResponse(codes=[code_entry(code) for code in codes])
 
     async def ListRatingScales(  # noqa: N802
         self, _request: standard_pb2.ListRatingScalesRequest, _context: Context
@@ -139,7 +129,8 @@ class StandardServicer(standard_pb2_grpc.StandardServiceServicer):
         return standard_pb2.ListPlatformsResponse(platforms=rows)
 
 
-def _data_item(item: DataItem) -> standard_pb2.DataItem:
+def data_item(item: DataItem) -> standard_pb2.DataItem:
+    """Write an item of the dictionary with its fields, as ``ListDataItems`` and the client's own copy show it."""
     return standard_pb2.DataItem(
         id=item.item_id,
         name_zh=item.name_zh,
@@ -168,6 +159,17 @@ def _data_item(item: DataItem) -> standard_pb2.DataItem:
             )
             for field in item.fields
         ],
+    )
+
+
+def code_entry(code: Code) -> standard_pb2.CodeEntry:
+    """Write one code of a list."""
+    return standard_pb2.CodeEntry(
+        code=code.value,
+        name_zh=code.name_zh,
+        name_en=code.name_en,
+        source=code.source,
+        **_effective(code.validity),
     )
 
 

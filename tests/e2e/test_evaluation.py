@@ -77,12 +77,12 @@ async def test_the_commands_print_the_borrowers_text_and_a_ratings_range(stack: 
 
 
 def test_the_catalogue_lists_items_fields_and_codes_as_table_json_and_csv(stack: Stack) -> None:
-    assert "enterprise_registration" in run(stack, "catalogue").stdout
-    item = json.loads(run(stack, "catalogue", "tax_arrears", "--json").stdout)
+    assert "enterprise_registration" in run(stack, "catalogue", "--online").stdout
+    item = json.loads(run(stack, "catalogue", "--online", "tax_arrears", "--json").stdout)
     assert item["id"] == "tax_arrears"
-    head, *rows = run(stack, "catalogue", "tax_arrears", "--csv").stdout.splitlines()
+    head, *rows = run(stack, "catalogue", "--online", "tax_arrears", "--csv").stdout.splitlines()
     assert head.startswith("field,zh,en,type")
     assert len(rows) == len(item["fields"])
-    assert "增值税" in run(stack, "catalogue", "--codes", "tax_kind").stdout
-    assert run(stack, "catalogue", "no_such_item").returncode == 2
-    assert run(stack, "catalogue", "--codes", "no_such_list").returncode == 1
+    assert "增值税" in run(stack, "catalogue", "--online", "--codes", "tax_kind").stdout
+    assert run(stack, "catalogue", "--online", "no_such_item").returncode == 2
+    assert run(stack, "catalogue", "--online", "--codes", "no_such_list").returncode == 1

@@ -484,3 +484,39 @@ def test_a_folder_that_is_not_there_is_a_wrong_usage(tmp_path):
 def test_an_as_of_is_the_day_in_china():
     assert day(Timestamp(seconds=1_795_363_200)) == "2026-11-23"
     assert day(Timestamp()) == ""
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """No profile, no gateway: what a lender has who just installed the package."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("BASHU_CLIENT_PROFILE", "BASHU_CLIENT_DEV"):
+        monkeypatch.delenv(name, raising=False)
+    return CliRunner()
+
+
+def test_the_catalogue_needs_no_gateway(nowhere):
+    table = nowhere.invoke(app, ["catalogue"], env={"COLUMNS": "200"})
+    assert table.exit_code == 0
+    assert "qualification_certificates" in table.stdout
+    item = json.loads(nowhere.invoke(app, ["catalogue", "housing_provident_fund", "--json"]).stdout)
+    assert (item["id"], item["restricted"]) == ("housing_provident_fund", True)
+    assert {field["id"] for field in item["fields"]} >= {"paid_to_month", "arrears"}
+    head, *rows = nowhere.invoke(app, ["catalogue", "housing_provident_fund", "--csv"]).stdout.splitlines()
+    assert head == "field,zh,en,type,unit,required,access,class,source"
+    assert len(rows) == len(item["fields"])
+    codes = nowhere.invoke(app, ["catalogue", "--codes", "permission_status", "--csv"]).stdout
+    assert "REVOKED,撤销" in codes
+    everything = json.loads(nowhere.invoke(app, ["catalogue", "--json"]).stdout)
+    assert len(everything["items"]) == 59
+
+
+def test_what_is_in_no_catalogue_is_a_usage_error_that_names_what_is(nowhere):
+    unknown = nowhere.invoke(app, ["catalogue", "--codes", "no_such_list"])
+    assert unknown.exit_code == 2
+    assert "permission_status" in unknown.stderr
+    assert nowhere.invoke(app, ["catalogue", "no_such_item"]).exit_code == 2
+    online = nowhere.invoke(app, ["catalogue", "--online"])
+    assert online.exit_code == 2
+    assert "profile" in online.stderr

@@ -1,6 +1,6 @@
 """The catalogue's page is what the tables and the adapters say."""
 
-from loadtest.catalogue import ASKED, PAGE, render
+from loadtest.catalogue import ASKED, COPY, PAGE, render, render_copy
 from standards.catalogue import load_standard
 
 STANDARD = load_standard()
@@ -8,6 +8,10 @@ STANDARD = load_standard()
 
 def test_the_committed_page_is_the_generated_one() -> None:
     assert PAGE.read_text(encoding="utf-8") == render(), "run make catalogue"
+
+
+def test_the_clients_copy_is_the_generated_one() -> None:
+    assert COPY.read_text(encoding="utf-8") == render_copy(), "run make catalogue"
 
 
 def test_no_adapter_asks_what_the_standard_says_its_platform_does_not_hold() -> None:
