@@ -15,7 +15,7 @@ from uuid import UUID
 
 from consent import budget
 from consent.artefact import Act, ParsedArtefact
-from consent.checks import check_form, decide
+from consent.checks import OLDEST_PENDING_S, check_form, decide
 from consent.model import AccessFact, Ask, ConsentFacts, HoldKind, LicenceFact, PlatformFact, Refusal, Scope
 from consent.scope import Case, Rulebook
 from consent.witnessing import WitnessBudgets
@@ -27,6 +27,7 @@ from database import Database, LockLost, UniqueConflict
 from gateway import store
 from gateway.artefacts import Artefacts
 from gateway.batcher import AS_SERVED, Batcher, Gathering
+from gateway.clock.watch import ClockWatch
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
 from gateway.entries import Attempted, Entries
@@ -177,10 +178,12 @@ class Admissions:
         clock: Clock,
         gathering: Gathering = AS_SERVED,
         witness_budgets: WitnessBudgets | None = None,
+        clock_watch: ClockWatch | None = None,
     ) -> None:
         self._db = db
         self._rules = rules
         self._witness_budgets = witness_budgets
+        self._clock_watch = clock_watch
         self._artefacts = artefacts
         self._registry = registry
         self._platforms = dict(platforms)
@@ -271,6 +274,8 @@ class Admissions:
             purposes=sorted({ask.purpose for ask in asks}),
         )
         self._time.observe(facts.now)
+        if self._clock_watch is not None:
+            await self._clock_watch.heed(facts.now)
         # Only of consents that a caller may know of: another's must not cost a read more than none.
         mine = {(ask.consent_id, ask.institution) for ask in asks}
         known = [row for row in facts.consents.values() if (row.consent_id, row.institution) in mine]
@@ -279,6 +284,16 @@ class Admissions:
 
     def _judge(self, question: _Question, round_: _Round) -> _Plan | Refusal:
         ask, now = question.ask, round_.facts.now
+        if self._clock_watch is not None and not self._clock_watch.is_sound:
+            # Before any check: by a clock that jumped a good consent is expired, or not begun.
+            return Refusal(
+                reason=Reason.EVIDENCE_STALE,
+                message="the database's clock jumped: nothing is dated until it is sound again",
+                rule="15-evidence",
+                turn=Turn.OPERATOR,
+                retry_after_s=OLDEST_PENDING_S,
+                metadata={"clock": "JUMPED"},
+            )
         if question.key in round_.taken:
             return Refusal(
                 reason=Reason.IN_PROGRESS,

@@ -19,6 +19,7 @@ from core.clock import SHANGHAI
 from core.errors import BashuError
 from core.lifetime import follow_parent
 from gateway.adapter_cli import adapter_app
+from gateway.clock_cli import clock_app
 from gateway.keys_cli import keys_app
 from gateway.logs import configure_logs
 from gateway.report_cli import Span
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(keys_app, name="keys")
+app.add_typer(clock_app, name="clock")
 
 
 class SandboxProfile(StrEnum):

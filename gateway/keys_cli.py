@@ -61,10 +61,10 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """各密钥及其状态、公钥、本机有无文件. Each key with its state, its vkey, and whether its file is here."""
-    with _spoken():
+    with spoken():
         loaded = load_settings(settings)
         files = _files(loaded)
-        known = model.states(_work(loaded, store.steps)) or {files.vkey: KeyState.SIGNING}
+        known = model.states(work_on(loaded, store.steps)) or {files.vkey: KeyState.SIGNING}
     for vkey, state in known.items():
         here = _is_here(files, vkey)
         if as_json:
@@ -77,7 +77,7 @@ def list_keys(
 @keys_app.command()
 def add(settings: SettingsFile) -> None:
     """生成后继密钥并入账. Makes the successor's key on this machine; copy its file to the others before `overlap`."""
-    with _spoken():
+    with spoken():
         loaded = load_settings(settings)
         files = _files(loaded)
         fresh = files.generate()
@@ -96,7 +96,7 @@ def add(settings: SettingsFile) -> None:
 @keys_app.command()
 def overlap(settings: SettingsFile, key: KeyId) -> None:
     """后继密钥开始与旧密钥一同签署. The successor signs beside the older key from here on."""
-    with _spoken():
+    with spoken():
         loaded = load_settings(settings)
         files = _files(loaded)
 
@@ -119,7 +119,7 @@ def retire(
     ] = False,
 ) -> None:
     """旧密钥停用，重叠期（[ledger] overlap_days）满后. The older key signs no more, once the overlap is over."""
-    with _spoken():
+    with spoken():
         loaded = load_settings(settings)
         after = timedelta(days=0 if early else loaded.ledger.overlap_days)
         _change(loaded, lambda events, now: model.retire(events, _named(events, key), now=now, after=after))
@@ -128,7 +128,7 @@ def retire(
 @keys_app.command()
 def compromised(settings: SettingsFile, key: KeyId) -> None:
     """密钥泄露：立即作废，已加入的后继密钥接替. Ends a key that others may have; an added successor signs at once."""
-    with _spoken():
+    with spoken():
         loaded = load_settings(settings)
         files = _files(loaded)
 
@@ -151,7 +151,7 @@ def _named(events: Sequence[KeyEvent], key: str) -> str:
 
 
 def _change(settings: Settings, decide: Decide) -> None:
-    for change in _work(settings, lambda db: change_keys(db, decide, origin=settings.ledger.origin)):
+    for change in work_on(settings, lambda db: change_keys(db, decide, origin=settings.ledger.origin)):
         typer.echo(f"{key_id(change.vkey)}  {_STEPS[change.step]} {change.step}")
 
 
@@ -169,10 +169,12 @@ def _is_here(files: LogKeyFiles, vkey: str) -> bool:
         return False
 
 
-def _work(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+def work_on(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
+    """Run ``work`` with a connection of the gateway's role and return its result."""
+
     async def run() -> _Result:
         dsn = read_secret(settings.database.dsn_file, setting="database.dsn_file").decode()
-        db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-keys")
+        db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-operator")
         try:
             return await work(db)
         finally:
@@ -182,7 +184,8 @@ def _work(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) ->
 
 
 @contextmanager
-def _spoken() -> Iterator[None]:
+def spoken() -> Iterator[None]:
+    """Say what an operator can act on in one line, with its exit code."""
     try:
         yield
     except (SettingsError, NoteError) as error:

@@ -25,6 +25,7 @@ from gateway import from_settings
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
 from gateway.asking.evidence import Evidence
+from gateway.clock.watch import ClockWatch
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
@@ -100,6 +101,7 @@ class Worker:
     tallies: Tallies
     grading: WitnessGrading
     log_keys: FollowedKeys
+    clock_watch: ClockWatch
     erasures: Erasures
     evidence: Evidence
     annotations: Annotations
@@ -131,6 +133,7 @@ async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings
     """Serve until told to stop (False) or the database becomes older than the log (True)."""
     await worker.registry.refresh()
     await worker.log_keys.follow()
+    await worker.clock_watch.look()
     await worker.erasures.replay()
     async with asyncio.TaskGroup() as group:
         lives = [
@@ -138,13 +141,14 @@ async def _serve(worker: Worker, guard: TreeGuard, stop: asyncio.Event, settings
             group.create_task(worker.engine.admissions.run()),
             group.create_task(worker.engine.releases.run()),
             group.create_task(worker.sweeper.run()),
-            group.create_task(worker.endings.run()),
-            group.create_task(worker.tallies.run()),
+            group.create_task(worker.clock_watch.while_sound(worker.endings.run)),
+            group.create_task(worker.clock_watch.while_sound(worker.tallies.run)),
             group.create_task(worker.grading.run()),
             group.create_task(worker.log_keys.run()),
+            group.create_task(worker.clock_watch.run()),
             group.create_task(worker.engine.disclosures.run()),
-            group.create_task(worker.erasures.run()),
-            group.create_task(worker.evidence.run()),
+            group.create_task(worker.clock_watch.while_sound(worker.erasures.run)),
+            group.create_task(worker.clock_watch.while_sound(worker.evidence.run)),
             group.create_task(worker.annotations.run()),
             group.create_task(worker.forwarding.run()),
         ]
@@ -195,6 +199,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         )
         for name, adapter in adapters.items()
     }
+    clock_watch = ClockWatch(pools.plain, origin=settings.ledger.origin)
     admissions = Admissions(
         pools.hot,
         rules=Rulebook(items=standard.items, purposes=standard.purposes, licences=standard.licences),
@@ -207,6 +212,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         denials=Denials(pools.hot, entries=entries, time=time, clock=clock),
         time=time,
         clock=clock,
+        clock_watch=clock_watch,
         witness_budgets=from_settings.witness_budgets(settings),
     )
     disclosures = Disclosures(pools.plain, entries=entries, time=time)
@@ -286,6 +292,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
             entries=entries,
         ),
         log_keys=FollowedKeys(pools.plain, signer=signer),
+        clock_watch=clock_watch,
         erasures=erasures,
         evidence=evidence,
         annotations=annotations,

@@ -91,6 +91,8 @@ MEMBERS: Final[Mapping[str, str]] = {
     "count": "",
     # object: id of the notice, dispute, participant, platform, key, export ... the entry is about.
     "object": "",
+    # clock: where the database's clock should have been by what went by on a gateway's own, and where it was.
+    "clock": "expected seen",
     "tally": "institution from_index to_index count",
     # reviewed: what a reviewer asked to see or to take away; to_index is exclusive.
     "reviewed": "from_index to_index institution month day types",
@@ -139,7 +141,7 @@ FIELDS: Final[Mapping[EntryType, str]] = {
     EntryType.KEY_EVENT: _ABOUT,
     EntryType.PARTICIPANT_EVENT: _ABOUT,
     EntryType.PLATFORM_EVENT: _ABOUT,
-    EntryType.CLOCK_ANOMALY: _ABOUT,
+    EntryType.CLOCK_ANOMALY: f"{_ABOUT} clock",
     EntryType.TALLY: "tally!",
 }
 """The members each type may have; ``!`` marks those it must have."""

@@ -24,6 +24,7 @@ from core.permit import Subject, SubjectKind
 from database import open_database
 from gateway.admission import Admissions, OperatorLicence, PlatformRegistration
 from gateway.artefacts import Artefacts
+from gateway.clock.watch import ClockWatch
 from gateway.consents import Consents
 from gateway.database_time import DatabaseTime
 from gateway.denials import Denials
@@ -258,6 +259,7 @@ class Stage:
     sealer: Sealer
     fresh: object
     time: DatabaseTime
+    clock_watch: ClockWatch
 
     async def grant(self, **changes):
         """Register a consent and return its facts."""
@@ -305,6 +307,14 @@ class Stage:
             while await self.owner.fetchval(query) < count:
                 await asyncio.sleep(0.002)
 
+    async def jump(self, **delta):
+        """Let the database's machine clock stand this much apart from the true time."""
+        seconds = timedelta(**delta).total_seconds()
+        body = f"clock_timestamp() + make_interval(secs => {seconds})"
+        await self.owner.execute(f"""CREATE OR REPLACE FUNCTION bashu_now() RETURNS timestamptz
+            LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+            BEGIN RETURN {body} + (SELECT s.shift FROM bashu.bashu_time_shift AS s WHERE s.one); END $$""")
+
     def shift(self, **delta):
         self.fresh.shift_time(timedelta(**delta))
 
@@ -337,8 +347,10 @@ async def open_stage(
             name: PlatformRegistration(region=region, items=frozenset(STANDARD.items.held_by(name)))
             for name, region in PLATFORMS.items()
         }
+        clock_watch = ClockWatch(db, origin=ORIGIN)
         stage = Stage(
             db=db,
+            clock_watch=clock_watch,
             sealer_db=sealer_db,
             owner=owner,
             registry=registry,
@@ -366,6 +378,7 @@ async def open_stage(
                 time=time,
                 clock=clock,
                 witness_budgets=witness_budgets,
+                clock_watch=clock_watch,
             ),
             releases=Releases(hot(db), entries=entries, signer=SIGNER, time=time),
             sweeper=Sweeper(db, entries=entries),

@@ -1,0 +1,1 @@
+"""Watching the database's clock, by which everything is decided and dated."""
