@@ -87,7 +87,7 @@ class Way:
 
 
 WAYS: Final = (
-    Way(name="steps", told="one round trip a step, one query at a time (14)", gathers=False, by_steps=True),
+    Way(name="steps", told="one round trip a step, one query at a time (15)", gathers=False, by_steps=True),
     Way(name="alone", told="the gateway's three statements, one query at a time", gathers=False),
     Way(name="linger off", told="gathered while the statement before runs", linger_s=0.0),
     Way(name="adaptive", told="as served: lingers 2 ms after a batch of four or more"),

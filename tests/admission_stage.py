@@ -330,8 +330,9 @@ async def open_stage(
     run=True,
     hot=lambda db: db,
     witness_budgets=None,
+    clock=None,
 ):
-    clock = SystemClock()
+    clock = clock or SystemClock()
     time = DatabaseTime(clock)
     pseudonyms = Pseudonyms(b"pseudonym-key-not-real", COMMITMENT_KEYS, operator_key=OPERATOR_KEY)
     entries = Entries(origin=ORIGIN, pseudonyms=pseudonyms)
