@@ -104,11 +104,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
-    """An ask with what was computed from it once: its id for good, its subject's pseudonym."""
+    """An ask with what was computed from it once: its id for good, its subject's pseudonym.
+
+    ``is_of_anybody``: whose the consent is, is not known yet; its own subject is taken to be the one asked about.
+    """
 
     ask: Ask
     request_id: UUID
     pseudonym: str
+    is_of_anybody: bool = False
 
     @property
     def key(self) -> tuple[UUID, str]:
@@ -213,10 +217,28 @@ class Admissions:
         if isinstance(outcome, Admitted):
             return outcome
         refused = outcome.error()
+        await self.refuse(ask, refused, pseudonym=pseudonym)
+        raise refused
+
+    async def foresee(self, asks: Sequence[Ask]) -> list[BashuError | None]:
+        """Tell of each question why it would be refused whoever its consent's subject is, None where it would not be.
+
+        Nothing is written. Holds on a subject are not among it, since they are found by an identifier.
+        """
+        round_ = await self._read(
+            questions := [
+                _Question(ask=ask, request_id=ask.request_id or uuid7(), pseudonym="", is_of_anybody=True)
+                for ask in asks
+            ]
+        )
+        outcomes = [check_form(one.ask, self._rules) or self._judge(one, round_) for one in questions]
+        return [outcome.error() if isinstance(outcome, Refusal) else None for outcome in outcomes]
+
+    async def refuse(self, ask: Ask, refused: BashuError, *, pseudonym: str | None = None) -> None:
+        """Record the refusal of a question; ``pseudonym`` its subject's, where that is known."""
         # A purpose that nobody knows is the caller's own words, which no leaf may hold.
         purpose = ask.purpose if self._rules.purposes.get(ask.purpose) else ""
         await self._denials.record(_attempted(ask, pseudonym, purpose), refused)
-        raise refused
 
     async def deny(self, caller: WhoAsks, request_digest: bytes | None, error: BashuError) -> None:
         """Record a refusal found before a question could be made of the message."""
@@ -335,7 +357,7 @@ class Admissions:
             consent=row,
             artefact=None if parsed is None else parsed.artefact,
             is_key_compromised=key is not None and key.compromised_at is not None,
-            commitment=None if row is None else self._pseudonyms.commitment(ask.subject, row.commitment_kid),
+            commitment=None if row is None else self._commitment(question, row),
             pseudonym=question.pseudonym,
             platforms=self._platform_facts(round_.snapshot),
             access=_access(round_.snapshot, self._platforms, ask.institution, facts.now),
@@ -398,6 +420,11 @@ class Admissions:
             intent=_new_intent(granted, entry, operator_commitment=operator),
             admitted=_admitted(granted, entry),
         )
+
+    def _commitment(self, question: _Question, row: ConsentFacts) -> str | None:
+        if question.is_of_anybody:
+            return row.commitment
+        return self._pseudonyms.commitment(question.ask.subject, row.commitment_kid)
 
     def _platform_facts(self, snapshot: Snapshot) -> dict[str, PlatformFact]:
         facts = {}
@@ -489,7 +516,7 @@ def _licence_facts(licences: Sequence[Licence]) -> tuple[LicenceFact, ...]:
     )
 
 
-def _attempted(ask: Ask, pseudonym: str, purpose: str) -> Attempted:
+def _attempted(ask: Ask, pseudonym: str | None, purpose: str) -> Attempted:
     return Attempted(
         institution=ask.institution,
         operator=ask.operator,

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 from adapters.kit.answering import without_counterparties
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.report_pb2 import CreditRecord, CreditReport, RelatedConsent
-from consent.model import Ask, ConsentFacts
+from consent.model import Ask, ConsentFacts, HoldKind
 from core.clock import Clock
 from core.commitments import same_commitment
 from core.errors import BashuError, Reason
@@ -37,9 +37,12 @@ from standards.merge import ReportFrame, merge
 from standards.scorecard.stops import hard_stops_of
 
 COVERED: Final = "COVERED"
-NOT_CONNECTED: Final = "NOT_CONNECTED"
-ALREADY_COVERED: Final = "ALREADY_COVERED"
+NOT_REACHED: Final = "NOT_REACHED"
+ALREADY_ASKED: Final = "ALREADY_ASKED"
 """Outcomes of a related consent beside the contract's reasons."""
+ANYBODY: Final = Subject(kind=SubjectKind.ENTERPRISE, id_type=USCC, identifier="", name="")
+"""Stands for the subject of a consent until a guarantee names it."""
+HELD: Final = {HoldKind.HOLD: Reason.CONSENT_HELD, HoldKind.FREEZE: Reason.SUBJECT_FROZEN}
 REVIEWS: Final = frozenset({"GUARANTOR_REVIEW", "RELATED_PARTY_REVIEW"})
 """Purposes that a related consent may have beside the question's own; under another it is PURPOSE_MISMATCH (R79)."""
 MOST_PARTIES: Final = 500
@@ -110,7 +113,7 @@ class Relations:
                     attempt=one.permit.attempt,
                     hard_stops=one.stops,
                 )
-        return RelatedConsent(consent_id=str(consent_id), outcome=self.outcomes.get(consent_id, NOT_CONNECTED))
+        return RelatedConsent(consent_id=str(consent_id), outcome=self.outcomes.get(consent_id, NOT_REACHED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,25 +154,23 @@ class Related:
 
         ``deadline``: on the loop's clock; whoever was not asked by then is not covered.
         """
-        mine = {one.consent_id: one for one in await self._mine(ask)}
-        outcomes: dict[UUID, str] = {
-            consent_id: Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS.value
-            for consent_id in ask.related_consent_ids
-            if consent_id not in mine
-        }
-        # In the order of the question, so that of two consents about one subject the first is used.
-        waiting = [mine[consent_id] for consent_id in ask.related_consent_ids if consent_id in mine]
-        inquiry = _Inquiry(ask=ask, permit=admitted.permit, platforms=platforms, deadline=deadline, outcomes=outcomes)
+        inquiry = _Inquiry(ask=ask, permit=admitted.permit, platforms=platforms, deadline=deadline, outcomes={})
+        waiting = await self._standing(inquiry)
         covered: dict[str, Covered] = {}
         ahead, met = _parties(own), {ask.subject.identifier}
-        while matched := self._matched(ahead.keys() - met, ahead, waiting):
+        while ahead:
+            if time.monotonic() >= deadline:
+                # All alike, so that this says of nobody whether a guarantee led there.
+                inquiry.outcomes.update((one.consent_id, Reason.OUT_OF_TIME.value) for one in waiting)
+                break
+            matched = self._matched(ahead.keys() - met, ahead, waiting)
             met |= ahead.keys()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._one(inquiry, subject, consents)) for subject, consents in matched]
             found = [one for task in tasks if (one := task.result()) is not None]
             covered |= {one.code: one for one in found}
             ahead = {code: name for one in found for code, name in _parties(one.answers).items()}
-        return Relations(ask=ask, own=tuple(own), covered=tuple(covered.values()), outcomes=outcomes)
+        return Relations(ask=ask, own=tuple(own), covered=tuple(covered.values()), outcomes=inquiry.outcomes)
 
     async def release(self, relations: Relations, own: Part, *, report_digest: bytes) -> Receipt | Relations:
         """Release a report under all its permits at once; or return what is left, for a report without what was lost.
@@ -205,14 +206,30 @@ class Related:
                 await self._fail(one.permit, refused, one.answers, relations.ask.request_digest)
         return replace(relations, covered=left, outcomes=outcomes)
 
-    async def _mine(self, ask: Ask) -> list[ConsentFacts]:
-        """Return the consents named that are this institution's; a wrong one is recorded as the refusal it is."""
-        found = await store.named(self._db, ask.related_consent_ids, institution=ask.institution)
-        if len(found) < len(ask.related_consent_ids):
-            message = "a related consent: no such consent, or not given to this institution"
-            refused = BashuError(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS, message, field="related_consent_ids")
-            await self._admissions.deny(ask, ask.request_digest, refused)
-        return found
+    async def _standing(self, inquiry: _Inquiry) -> list[ConsentFacts]:
+        """Return the consents named under which it may be asked, whoever their subjects are, in the question's order.
+
+        All others are refused here, before anybody is looked for: whether a refused one's subject guarantees or is
+        guaranteed is told only under a consent that stands.
+        """
+        ask, named = inquiry.ask, inquiry.ask.related_consent_ids
+        rows = await store.named(self._db, named, institution=ask.institution)
+        mine = {facts.consent_id: (facts, hold) for facts, hold in rows}
+        if len(mine) < len(named):
+            await self._admissions.deny(ask, ask.request_digest, _refused(Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS))
+        ours = [mine[consent_id] for consent_id in named if consent_id in mine]
+        asks = [_ask_of(inquiry, ANYBODY, facts) for facts, _ in ours]
+        foreseen = await self._admissions.foresee(asks) if asks else []
+        inquiry.outcomes.update((one, Reason.CONSENT_NOT_FOUND_OR_NOT_YOURS.value) for one in named if one not in mine)
+        standing = []
+        for (facts, hold), one, refused in zip(ours, asks, foreseen, strict=True):
+            why = refused or (None if hold is None else _refused(HELD[hold]))
+            if why is None:
+                standing.append(facts)
+            else:
+                inquiry.outcomes[facts.consent_id] = why.reason.value
+                await self._admissions.refuse(one, why)
+        return standing
 
     def _matched(
         self, codes: Collection[str], names: Mapping[str, str], waiting: Sequence[ConsentFacts]
@@ -243,21 +260,22 @@ class Related:
 
     async def _one(self, inquiry: _Inquiry, subject: Subject, consents: Sequence[ConsentFacts]) -> Covered | None:
         """Ask about one subject under the first of its consents that is admitted."""
-        found: Covered | None = None
-        for facts in consents:
-            if found is not None:
-                inquiry.outcomes[facts.consent_id] = ALREADY_COVERED
-                continue
+        for position, facts in enumerate(consents):
+            ask = _ask_of(inquiry, subject, facts)
             try:
-                found = await self._asked(inquiry, _ask_of(inquiry, subject, facts))
-            except BashuError as refused:
-                inquiry.outcomes[facts.consent_id] = refused.reason.value
-        return found
+                admitted = await self._admissions.admit(ask)
+            except BashuError:
+                # Foreseen by nobody, so it came meanwhile: why is in the ledger, and here no more than NOT_REACHED.
+                continue
+            inquiry.outcomes.update((other.consent_id, ALREADY_ASKED) for other in consents[position + 1 :])
+            try:
+                return await self._asked(inquiry, ask, admitted)
+            except BashuError as failure:
+                inquiry.outcomes[facts.consent_id] = failure.reason.value
+                break
+        return None
 
-    async def _asked(self, inquiry: _Inquiry, ask: Ask) -> Covered:
-        if time.monotonic() >= inquiry.deadline:
-            raise BashuError(Reason.OUT_OF_TIME, "no time was left to ask under a related consent")
-        admitted = await self._admissions.admit(ask)
+    async def _asked(self, inquiry: _Inquiry, ask: Ask, admitted: Admitted) -> Covered:
         answers: list[ItemAnswer] = []
         try:
             answers = await inquiry.platforms(admitted.permit, inquiry.deadline)
@@ -283,6 +301,10 @@ class Related:
     ) -> None:
         lines = outcome_lines(answers)
         await self._releases.fail(permit, failure, request_digest=request_digest, platforms=lines)
+
+
+def _refused(reason: Reason) -> BashuError:
+    return BashuError(reason, f"a related consent: {reason.value}", field="related_consent_ids")
 
 
 def _ask_of(inquiry: _Inquiry, subject: Subject, facts: ConsentFacts) -> Ask:

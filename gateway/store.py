@@ -16,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from consent.limits import NO_TABLE, Effect, PolicyRule, PolicyTable
-from consent.model import ConsentFacts, Loan, LoanEnd
+from consent.model import ConsentFacts, HoldKind, Loan, LoanEnd
 from consent.store import FACTS, facts_from_row
 from database import Statements
 from gateway.intents import Attempt, IntentKey, OpenIntent
@@ -138,7 +138,10 @@ RELEASE_TOGETHER: Final = _release("""AND cardinality($1::uuid[]) = (
             WHERE l.state = 'OPEN' AND l.stands_until > greatest(n.now, u.ts))""")
 """Release all, or none where one of them stands no more: one report rests on every one of these permits."""
 NAMED: Final = f"""
-SELECT {", ".join(FACTS)} FROM consent WHERE consent_id = ANY($1::uuid[]) AND institution = $2"""  # noqa: S608
+SELECT {", ".join(FACTS)}, (
+        SELECT max(h.kind) FROM subject_hold AS h
+        WHERE h.commitments @> ARRAY[consent.commitment] AND h.lifted_at IS NULL) AS hold
+FROM consent WHERE consent_id = ANY($1::uuid[]) AND institution = $2"""  # noqa: S608
 
 
 def _close(skip: str) -> str:
@@ -357,9 +360,15 @@ _INTENT_COLUMNS: Final = (
 )  # fmt: skip
 
 
-async def named(db: Statements, consent_ids: Sequence[UUID], *, institution: str) -> list[ConsentFacts]:
-    """Return those of ``consent_ids`` that were given to an institution; another's cost the same as none."""
-    return [facts_from_row(row) for row in await db.fetch(NAMED, list(consent_ids), institution)]
+async def named(
+    db: Statements, consent_ids: Sequence[UUID], *, institution: str
+) -> list[tuple[ConsentFacts, HoldKind | None]]:
+    """Return those of ``consent_ids`` that were given to an institution; another's cost the same as none.
+
+    Beside each what stands on its subject, found by its commitment: a HOLD before a FREEZE.
+    """
+    rows = await db.fetch(NAMED, list(consent_ids), institution)
+    return [(facts_from_row(row), HoldKind(row["hold"]) if row["hold"] else None) for row in rows]
 
 
 async def release(db: Statements, releases: Sequence[Release], *, together: bool = False) -> Sequence[Any]:

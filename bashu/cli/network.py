@@ -24,8 +24,8 @@ RESULT: Final = {"NEITHER": "无担保", "CHAIN": "担保链", "RING": "担保�
 IN_RING: Final = {"yes": "是", "no": "否", "unknown": "未知"}
 OUTCOME: Final = {
     "COVERED": "已覆盖",
-    "ALREADY_COVERED": "同一主体已有授权",
-    "NOT_CONNECTED": "查到的担保与其无关",
+    "ALREADY_ASKED": "已按同一主体的另一份授权查询",
+    "NOT_REACHED": "查到的担保未指向其主体",
 }
 
 

@@ -884,8 +884,9 @@ class RelatedConsent(_message.Message):
     consent_id: _builtins.str
     """As named in the question."""
     outcome: _builtins.str
-    """COVERED, or why not: a reason of the contract (CONSENT_NOT_FOUND_OR_NOT_YOURS, CONSENT_REVOKED, …), NOT_CONNECTED (no
-    covered guarantee leads to its subject), ALREADY_COVERED (another one named is about the same subject).
+    """COVERED, or why not: a reason of the contract (CONSENT_NOT_FOUND_OR_NOT_YOURS, CONSENT_REVOKED, …) that holds
+    whoever its subject is, NOT_REACHED (no covered guarantee led to its subject), ALREADY_ASKED (under another one
+    named, about the same subject).
     """
     unified_social_credit_code: _builtins.str
     """Whose consent it is; only of a covered one."""

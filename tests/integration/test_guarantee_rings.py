@@ -16,7 +16,7 @@ from adapters.kit.protocol import Adapter, PlatformInfo
 from bashu.v1.common_pb2 import GatewayOperator
 from bashu.v1.credit_pb2 import QueryCreditRequest
 from bashu.v1.report_pb2 import CreditReport, Evaluation
-from consent.model import Actor, ConsentFacts
+from consent.model import Actor, ConsentFacts, HoldKind
 from core.clock import SystemClock
 from core.errors import BashuError, Reason
 from core.permit import Permit
@@ -209,9 +209,26 @@ async def test_a_related_consent_that_is_refused_fails_nothing_and_says_why(worl
     revoked, elsewhere, spent = await world.grant(B), await world.grant(GUARANTEED), await world.grant(C)
     await world.revoke(revoked)
     report = await world.ask(await world.borrower(), revoked, elsewhere, spent)
-    assert outcomes(report) == ["CONSENT_REVOKED", "NOT_CONNECTED", "COVERED"]
+    assert outcomes(report) == ["CONSENT_REVOKED", "NOT_REACHED", "COVERED"]
     assert network(report)[1] == "unknown"
     assert GUARANTEED not in world.adapters["chongqing"].asked
+
+
+async def test_a_consent_of_no_use_does_not_tell_whether_its_subject_is_related(world: World) -> None:
+    both = [await world.grant(B), await world.grant(GUARANTEED)]
+    own = await world.borrower()
+    for one in both:
+        await world.revoke(one)
+    assert outcomes(await world.ask(own, *both)) == ["CONSENT_REVOKED"] * 2
+    spent = [await world.grant(code, purpose="POST_LOAN_MANAGEMENT") for code in (B, GUARANTEED)]
+    assert outcomes(await world.ask(own, *spent)) == ["PURPOSE_MISMATCH"] * 2
+    both = [await world.grant(B), await world.grant(GUARANTEED)]
+    for code in (B, GUARANTEED):
+        await world.stage.holds.place(replace(FIRM, identifier=code), HoldKind.FREEZE, reason="X")
+    assert outcomes(await world.ask(own, *both)) == ["SUBJECT_FROZEN"] * 2
+    denied = [e["decision"]["reason"] for e in await world.stage.entries_written() if e["type"] == "QUERY_DENIED"]
+    assert sorted(denied) == ["CONSENT_REVOKED"] * 2 + ["PURPOSE_MISMATCH"] * 2 + ["SUBJECT_FROZEN"] * 2
+    assert not {B, GUARANTEED} & {*world.adapters["chongqing"].asked, *world.adapters["sichuan"].asked}
 
 
 async def test_a_consent_for_something_else_covers_nothing(world: World) -> None:
@@ -224,7 +241,7 @@ async def test_a_consent_for_something_else_covers_nothing(world: World) -> None
 
 async def test_of_two_consents_about_one_firm_only_the_first_is_used(world: World) -> None:
     first, second = await world.grant(B), await world.grant(B)
-    assert outcomes(await world.ask(await world.borrower(), first, second)) == ["COVERED", "ALREADY_COVERED"]
+    assert outcomes(await world.ask(await world.borrower(), first, second)) == ["COVERED", "ALREADY_ASKED"]
     assert [(await world.stage.facts(one)).used for one in (first, second)] == [1, 0]
 
 

@@ -11,6 +11,7 @@ from database import open_database
 from gateway import store
 
 HOT = {"READ": store.READ, "ADMIT": store.ADMIT, "RELEASE": store.RELEASE, "CLOSE": store.CLOSE}
+HOT["RELEASE_TOGETHER"] = store.RELEASE_TOGETHER
 TABLES = {"consent", "intent", "subject_hold", "loan", "policy_version", "policy_rule"}
 FILL = """
 INSERT INTO consent (consent_id, institution, authority, authority_kid, artefact_hash, subject_kind, id_type,
