@@ -21,6 +21,8 @@ class Alarm(StrEnum):
     """An entry of the tree is not there to be read."""
     ENTRY_CHANGED = "ENTRY_CHANGED"
     """An entry is not the one in the tree."""
+    UNWITNESSED = "UNWITNESSED"
+    """No quorum of the watcher's witnesses has cosigned the log lately."""
     STATE_BROKEN = "STATE_BROKEN"
     """The kept checkpoint is not one of this log."""
 

@@ -173,9 +173,10 @@ class Bashu:
         request = compliance_pb2.ExplainDecisionRequest(request_id=request_id, institution=institution)
         return await self._call(next(self._round).compliance.ExplainDecision, request)
 
-    async def get_checkpoint(self) -> ledger_pb2.GetCheckpointResponse:
-        """Read the newest signed checkpoint."""
-        return await self._call(next(self._round).ledger.GetCheckpoint, ledger_pb2.GetCheckpointRequest())
+    async def get_checkpoint(self, *, witnessed: bool = False) -> ledger_pb2.GetCheckpointResponse:
+        """Read the newest signed checkpoint, or the newest that the gateway's quorum of witnesses cosigned."""
+        request = ledger_pb2.GetCheckpointRequest(witnessed=witnessed)
+        return await self._call(next(self._round).ledger.GetCheckpoint, request)
 
     async def get_entry(self, key: int | str) -> ledger_pb2.LedgerEntry:
         """Read one entry by leaf index or entry id."""
@@ -184,9 +185,14 @@ class Bashu:
         answer = await self._call(next(self._round).ledger.GetEntry, request)
         return answer.entry
 
-    async def get_inclusion_proof(self, key: int | str, *, tree_size: int = 0) -> ledger_pb2.GetInclusionProofResponse:
-        """Read the proof that the entry (leaf index or entry id) is in the tree; 0 means the newest checkpoint's."""
-        request = ledger_pb2.GetInclusionProofRequest(tree_size=tree_size)
+    async def get_inclusion_proof(
+        self, key: int | str, *, tree_size: int = 0, witnessed: bool = False
+    ) -> ledger_pb2.GetInclusionProofResponse:
+        """Read the proof that the entry (leaf index or entry id) is in the tree; 0 means the newest checkpoint's.
+
+        ``witnessed``: under the newest checkpoint that the gateway's quorum of witnesses cosigned.
+        """
+        request = ledger_pb2.GetInclusionProofRequest(tree_size=tree_size, witnessed=witnessed)
         _name_entry(request, key)
         return await self._call(next(self._round).ledger.GetInclusionProof, request)
 

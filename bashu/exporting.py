@@ -33,10 +33,12 @@ async def export_to(
     *,
     subject: common_pb2.Subject | None = None,
     progress: Callable[[int], None] | None = None,
+    witnessed: bool = False,
 ) -> int:
     """Write or continue an export; return how many leaves this run added.
 
-    ``subject`` is not kept beside the file: who continues an export of one subject names it again.
+    ``subject`` is not kept beside the file: who continues an export of one subject names it again. ``witnessed``: up to
+    the newest checkpoint that the gateway's quorum of witnesses cosigned.
 
     Raises:
         ExportRefusedError: the file is there already and is no interrupted export of the same.
@@ -47,7 +49,7 @@ async def export_to(
     if kept is not None:
         tree_size, next_index = kept
     else:
-        tree_size, next_index = (await client.get_checkpoint()).tree_size, selection.from_index
+        tree_size, next_index = (await client.get_checkpoint(witnessed=witnessed)).tree_size, selection.from_index
         _write_new(resume, json.dumps({"tree_size": tree_size, "selection": asdict(selection)}).encode())
         _write_new(file, b"")
     added = 0

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,13 @@ from bashu.errors import BashuCallError
 from bashu.v1 import ledger_pb2
 from bashu.verify import (
     Checkpoint,
+    Cosigned,
     LogKeys,
     Receipt,
+    TlogProof,
     VerificationError,
     VerifiedReceipt,
+    WitnessPolicy,
     receipt_json,
     verify_checkpoint,
     verify_inclusion,
@@ -42,11 +46,15 @@ _NOT_YET: Final = frozenset({"NOT_FOUND_OR_NOT_YOURS", "NOT_FOUND"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedEvidence:
-    """What a folder proved: the receipt, and the checkpoint its entry was shown to stand under, where one was kept."""
+    """What a folder proved: the receipt, and the checkpoint its entry was shown to stand under, where one was kept.
+
+    ``cosigned``: which of the witnesses asked for cosigned that checkpoint.
+    """
 
     receipt: VerifiedReceipt
     checkpoint: Checkpoint | None
     leaf_index: int | None
+    cosigned: tuple[Cosigned, ...] = ()
 
 
 def entry_id_of(entry: bytes) -> str:
@@ -90,10 +98,11 @@ def save_evidence(
             _write(folder / TLOG_PROOF, proof.tlog_proof.encode())
 
 
-def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
+def check_evidence(folder: Path, *, vkey: str, witnesses: WitnessPolicy | None = None) -> SavedEvidence:
     """Check a saved folder; the checkpoint and the entry's place under it too, where they were kept.
 
-    A proof may be kept as JSON, as tlog-proof or as both: each has to hold, and both have to name one place.
+    A proof may be kept as JSON, as tlog-proof or as both: each has to hold, and both have to name one place. With
+    ``witnesses`` a quorum of them has to have cosigned a checkpoint that was kept.
 
     Raises:
         VerificationError: something in the folder does not hold.
@@ -104,22 +113,48 @@ def check_evidence(folder: Path, *, vkey: str) -> SavedEvidence:
     verified = verify_receipt(receipt, report=(folder / "report.bin").read_bytes(), vkey=key)
     places = list(_places(folder, verified.leaf_hash, key))
     if not places:
+        if witnesses is not None:
+            raise VerificationError("no checkpoint was kept that witnesses could have cosigned")
         return SavedEvidence(receipt=verified, checkpoint=None, leaf_index=None)
-    if places[0] != places[-1]:
+    first, last = places[0], places[-1]
+    if first.leaf_index != last.leaf_index or (
+        first.checkpoint.size == last.checkpoint.size and first.checkpoint != last.checkpoint
+    ):
         raise VerificationError("the tlog-proof names another place than inclusion.json")
-    index, checkpoint = places[0]
-    return SavedEvidence(receipt=verified, checkpoint=checkpoint, leaf_index=index)
+    cosigned = () if witnesses is None else _cosigned(witnesses, places)
+    return SavedEvidence(receipt=verified, checkpoint=last.checkpoint, leaf_index=last.leaf_index, cosigned=cosigned)
 
 
-def _places(folder: Path, leaf: bytes, key: LogKeys) -> Iterator[tuple[int, Checkpoint]]:
-    """Check each proof that was kept and yield the index and the checkpoint it names."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where a proof that holds says that the entry stands, and the checkpoint's note as kept."""
+
+    leaf_index: int
+    checkpoint: Checkpoint
+    note: str
+
+
+def _places(folder: Path, leaf: bytes, key: LogKeys) -> Iterator[_Place]:
+    """Check each proof that was kept and yield the place it names. A tlog-proof fetched later has a larger tree."""
     if (folder / "inclusion.json").exists():
-        checkpoint = verify_checkpoint(_text(folder / "checkpoint"), key)
+        note = _text(folder / "checkpoint")
+        checkpoint = verify_checkpoint(note, key)
         inclusion = json_object((folder / "inclusion.json").read_bytes(), "inclusion.json")
-        yield check_inclusion_under(checkpoint, leaf, inclusion), checkpoint
+        index = check_inclusion_under(checkpoint, leaf, inclusion)
+        yield _Place(leaf_index=index, checkpoint=checkpoint, note=note)
     if (folder / TLOG_PROOF).exists():
-        proven = verify_tlog_proof(_text(folder / TLOG_PROOF), leaf=leaf, vkey=key)
-        yield proven.leaf_index, proven.checkpoint
+        text = _text(folder / TLOG_PROOF)
+        proven = verify_tlog_proof(text, leaf=leaf, vkey=key)
+        note = TlogProof.parse(text).checkpoint
+        yield _Place(leaf_index=proven.leaf_index, checkpoint=proven.checkpoint, note=note)
+
+
+def _cosigned(witnesses: WitnessPolicy, places: Sequence[_Place]) -> tuple[Cosigned, ...]:
+    """Return the cosignatures of the first checkpoint that has a quorum of them, the one kept last tried first."""
+    for place in places[:0:-1]:
+        with contextlib.suppress(VerificationError):
+            return witnesses.check(place.note)
+    return witnesses.check(places[0].note)
 
 
 def check_inclusion_under(checkpoint: Checkpoint, leaf: bytes, inclusion: Mapping[str, Any]) -> int:

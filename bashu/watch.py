@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,16 @@ from bashu.client import Bashu
 from bashu.entry_reading import EntryReading
 from bashu.errors import BashuCallError
 from bashu.log_keys import KeptKeys, read_succession
-from bashu.verify import Checkpoint, KnownKeys, LogKeys, VerificationError, verify_checkpoint, verify_consistency
+from bashu.verify import (
+    Checkpoint,
+    Cosigned,
+    KnownKeys,
+    LogKeys,
+    VerificationError,
+    WitnessPolicy,
+    verify_checkpoint,
+    verify_consistency,
+)
 
 _NONE_SIGNED: Final = "EVIDENCE_STALE"
 
@@ -21,12 +32,23 @@ _NONE_SIGNED: Final = "EVIDENCE_STALE"
 class Look:
     """A checkpoint that continues the last one; ``before`` is that one's size, None at the first look.
 
-    ``entries``: how many were read and are those of the tree; None where none were to be read.
+    ``entries``: how many were read and are those of the tree; None where none were to be read. ``cosigned``: which of
+    the witnesses asked for cosigned the newest checkpoint that the log shows with a quorum.
     """
 
     size: int
     before: int | None
     entries: int | None = None
+    cosigned: tuple[Cosigned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessing:
+    """Whom a watcher trusts to have seen the log, and how long ago a quorum of them may have done so at most."""
+
+    policy: WitnessPolicy
+    oldest: timedelta
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class LogWatch:
@@ -37,10 +59,18 @@ class LogWatch:
     of a key known before, is known from then on, and one that it ended no more (``.keys``).
     """
 
-    def __init__(self, file: Path, key: KnownKeys, *, reading: EntryReading | None = None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        key: KnownKeys,
+        *,
+        reading: EntryReading | None = None,
+        witnessing: Witnessing | None = None,
+    ) -> None:
         self._file = file
         self._keys = KeptKeys(file.with_name(f"{file.name}.keys"), key)
         self._reading = reading
+        self._witnessing = witnessing
 
     async def look(self, client: Bashu) -> Look:
         """Fetch the newest checkpoint and check it against the kept one.
@@ -58,6 +88,7 @@ class LogWatch:
             if kept is None or seen.size > kept.size:
                 await self._follow_keys(client, seen)
             entries = None if self._reading is None else await self._reading.read(client, seen)
+            cosigned = () if self._witnessing is None else await self._witnessed(client, self._witnessing, seen)
         except VerificationError as error:
             self._keep_evidence(note)
             raise LogAlarm(Alarm.UNSIGNED, str(error)) from error
@@ -66,7 +97,8 @@ class LogWatch:
             raise
         if kept is None or seen.size > kept.size:
             self._replace(note)
-        return Look(size=seen.size, before=None if kept is None else kept.size, entries=entries)
+        before = None if kept is None else kept.size
+        return Look(size=seen.size, before=before, entries=entries, cosigned=cosigned)
 
     async def _follow_keys(self, client: Bashu, seen: Checkpoint) -> None:
         try:
@@ -93,6 +125,26 @@ class LogWatch:
             if kept is not None and error.reason == _NONE_SIGNED:
                 raise LogAlarm(Alarm.REWOUND, f"it has no checkpoint, {kept.size} leaves were seen") from error
             raise
+
+    async def _witnessed(self, client: Bashu, witnessing: Witnessing, seen: Checkpoint) -> tuple[Cosigned, ...]:
+        """Check who cosigned the log lately, and that what they saw is the log seen here."""
+        try:
+            note = (await client.get_checkpoint(witnessed=True)).checkpoint
+        except BashuCallError as error:
+            if error.is_unreachable:
+                raise
+            raise LogAlarm(Alarm.UNWITNESSED, f"it shows no cosigned checkpoint: {error.reason}") from error
+        theirs = verify_checkpoint(note, self._known())
+        smaller, larger = sorted((theirs, seen), key=lambda one: one.size)
+        await self._continues(client, smaller, larger)
+        try:
+            cosigned = witnessing.policy.check(note)
+        except VerificationError as error:
+            raise LogAlarm(Alarm.UNWITNESSED, str(error)) from error
+        age = witnessing.now() - witnessing.policy.seen_at(cosigned)
+        if age > witnessing.oldest:
+            raise LogAlarm(Alarm.UNWITNESSED, f"a quorum cosigned last {age.total_seconds():.0f} s ago")
+        return cosigned
 
     async def _continues(self, client: Bashu, kept: Checkpoint, seen: Checkpoint) -> None:
         if seen.size < kept.size:

@@ -155,6 +155,7 @@ FACT: Final = {
     "publish_by": "入账期限 in the log by",
     "leaf_index": "序号 index",
     "tree_size": "条目数 tree size",
+    "cosigned": "附署 cosigned",
     "size": "条目数 size",
     "root": "根 root",
     "header": "签名头 header",

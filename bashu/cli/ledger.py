@@ -25,6 +25,7 @@ from bashu.cli.session import (
     usage,
 )
 from bashu.cli.tables import console, facts, grid, moment, plain
+from bashu.cli.witnesses import WitnessedOption
 from bashu.client import DEADLINE_S, Bashu
 from bashu.log_keys import read_succession
 from bashu.profiles import Profile
@@ -48,6 +49,7 @@ KeyArgument = Annotated[str, typer.Argument(help="序号或条目编号 leaf ind
 @app.command(epilog=EXIT_CODES)
 def checkpoint(
     *,
+    witnessed: WitnessedOption = False,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
     dev: DevOption = None,
@@ -57,7 +59,7 @@ def checkpoint(
 ) -> None:
     """检查点 Print the newest signed checkpoint; verified where the profile pins the ledger's key."""
     who = find_profile(profile, dev, participant, operator)
-    answer = call(who, lambda client: client.get_checkpoint(), as_json=as_json, deadline_s=deadline)
+    answer = call(who, lambda client: client.get_checkpoint(witnessed=witnessed), as_json=as_json, deadline_s=deadline)
     checked = _checked(who, answer.checkpoint, as_json=as_json)
     if as_json:
         print_json(message_json(answer) | {"verified": checked is not None})
@@ -80,6 +82,7 @@ def proof(
     save: Annotated[
         Path | None, typer.Option(help="保存为 tlog-proof 文件 file for the C2SP tlog-proof, checked before it is kept")
     ] = None,
+    witnessed: WitnessedOption = False,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
     dev: DevOption = None,
@@ -91,7 +94,7 @@ def proof(
     who = find_profile(profile, dev, participant, operator)
     answer = call(
         who,
-        lambda client: client.get_inclusion_proof(_key(key), tree_size=tree_size),
+        lambda client: client.get_inclusion_proof(_key(key), tree_size=tree_size, witnessed=witnessed),
         as_json=as_json,
         deadline_s=deadline,
     )

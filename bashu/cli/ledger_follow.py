@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -29,6 +30,7 @@ from bashu.cli.session import (
 from bashu.cli.subjects import PersonOption, named_subject
 from bashu.cli.tables import console, grid
 from bashu.cli.verify import ConsentFilter, DayFilter, FromIndex, InstitutionFilter, MonthFilter
+from bashu.cli.witnesses import QuorumOption, WitnessedOption, WitnessOption, cosigned_facts, policy
 from bashu.client import DEADLINE_S, Bashu
 from bashu.entry_reading import EntryReading, Which
 from bashu.errors import BashuCallError
@@ -36,9 +38,11 @@ from bashu.exporting import ExportRefusedError, export_to
 from bashu.profiles import Profile
 from bashu.v1 import ledger_pb2
 from bashu.verify import LogKeys, Selection, VerificationError, leaf_hash
-from bashu.watch import LogWatch, Look
+from bashu.watch import LogWatch, Look, Witnessing
 
 STATE_FOLDER: Final = Path("~/.local/state/bashu")
+WITNESS_AGE_S: Final = 3600.0
+"""At this age of their quorum the gateway refuses queries about persons."""
 
 
 def list_entries(
@@ -88,6 +92,7 @@ def export(
     day: DayFilter = "",
     subject: Annotated[str, typer.Option("--subject", help="主体 only this one, - is stdin; takes two officers")] = "",
     person: PersonOption = False,
+    witnessed: WitnessedOption = False,
     profile: ProfileOption = None,
     dev: DevOption = None,
     participant: AsOption = None,
@@ -114,7 +119,7 @@ def export(
         typer.echo(f"{lines} 条 entries …", err=True)
 
     async def work(client: Bashu) -> int:
-        return await export_to(client, file, asked, subject=named, progress=show)
+        return await export_to(client, file, asked, subject=named, progress=show, witnessed=witnessed)
 
     try:
         added = call(who, work, as_json=as_json, deadline_s=DEADLINE_S)
@@ -135,6 +140,11 @@ def watch(
         Which | None, typer.Option("--entries", help="同时读条目 also read the entries: new ones, or all again")
     ] = None,
     every: Annotated[float, typer.Option("--every", min=0.1, help="间隔（秒）seconds between looks")] = 10.0,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
+    witness_age: Annotated[
+        float, typer.Option("--witness-age", min=1, help="附署最旧（秒）a quorum may be this old, seconds")
+    ] = WITNESS_AGE_S,
     deadline: DeadlineOption = DEADLINE_S,
     profile: ProfileOption = None,
     dev: DevOption = None,
@@ -146,7 +156,9 @@ def watch(
 
     --entries 供监管、审计和合规岗使用：读到的每条都须是树中的那条，否则指出是第几条；每次读取都会留痕。
     For reviewers: each entry read must be the tree's, or the alarm names it; each page read is recorded.
+    --witness：日志须由这些见证方在近期附署，且所见与此处一致。With --witness the log has to be cosigned lately too.
     """
+    witnesses = policy(witness, quorum)
     who = find_profile(profile, dev, participant, operator)
     if who.vkey is None:
         usage("the profile pins no vkey: the ledger's key has to come from outside the gateway")
@@ -156,7 +168,8 @@ def watch(
         failed(error, as_json=as_json)
     file = state or STATE_FOLDER.expanduser() / f"ledger-{key.keys[0].key_id.hex()}.checkpoint"
     reading = None if entries is None else EntryReading(file.with_suffix(".entries"), entries)
-    watching = LogWatch(file, key, reading=reading)
+    witnessing = None if witnesses is None else Witnessing(policy=witnesses, oldest=timedelta(seconds=witness_age))
+    watching = LogWatch(file, key, reading=reading, witnessing=witnessing)
     try:
         if once:
             _show(call(who, watching.look, as_json=as_json, deadline_s=deadline), as_json=as_json)
@@ -187,11 +200,12 @@ async def _follow(
 def _show(look: Look, *, as_json: bool) -> None:
     if as_json:
         read = {} if look.entries is None else {"entries": look.entries}
-        print_json({"ok": True, "size": look.size, "before": look.before, **read})
+        print_json({"ok": True, "size": look.size, "before": look.before, **read, **cosigned_facts(look.cosigned)})
     else:
         grown = "首次 first look" if look.before is None else f"+{look.size - look.before}"
         told = "" if look.entries is None else f", 已读条目 entries read: {look.entries}"
-        typer.echo(f"一致 consistent: {look.size} ({grown}){told}")
+        seen = "" if not look.cosigned else f", 附署 cosigned: {', '.join(one.witness for one in look.cosigned)}"
+        typer.echo(f"一致 consistent: {look.size} ({grown}){told}{seen}")
     sys.stdout.flush()
 
 

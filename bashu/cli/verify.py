@@ -20,12 +20,14 @@ import typer
 from bashu.cli.labels import FACT
 from bashu.cli.session import Exit, JsonOption, failed, print_json, read_bytes, usage
 from bashu.cli.tables import console, facts, plain
+from bashu.cli.witnesses import QuorumOption, WitnessOption, cosigned_facts, policy
 from bashu.saved import SavedEvidence, check_evidence
 from bashu.verify import (
     ExportVerdict,
     LogKeys,
     Receipt,
     Selection,
+    TlogProof,
     VerificationError,
     leaf_hash,
     registrable_key,
@@ -102,18 +104,25 @@ def receipt(
     receipt_file: Annotated[Path | None, typer.Option("--receipt", help="回执文件 receipt.json")] = None,
     report_file: Annotated[Path | None, typer.Option("--report", help="报告文件 report.bin")] = None,
     vkey: VkeyOption = None,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """回执 Check that exactly this report was recorded as released. Lines: {receipt, report_bytes, vkey}.
 
-    Without --vkey a folder's own `vkey` is used, kept there from the profile when the report came.
+    Without --vkey a folder's own `vkey` is used, kept there from the profile when the report came. With --witness the
+    checkpoint kept in the folder has to be cosigned (`bashu ledger proof --witnessed --save` fetches one that is).
     """
     if jsonl:
         _answer_lines("receipt")
+    witnesses = policy(witness, quorum)
     if folder is not None:
-        _report(lambda: _evidence_facts(check_evidence(folder, vkey=_vkey(vkey, folder))), as_json=as_json)
+        key_text = _vkey(vkey, folder)
+        _report(lambda: _evidence_facts(check_evidence(folder, vkey=key_text, witnesses=witnesses)), as_json=as_json)
         return
+    if witnesses is not None:
+        usage("--witness is for a folder with a checkpoint in it: a receipt alone has none")
     receipt_path, report_path = _needed(receipt_file, "--receipt"), _needed(report_file, "--report")
 
     def check() -> dict[str, Any]:
@@ -128,18 +137,23 @@ def receipt(
 @app.command()
 def checkpoint(
     file: Annotated[Path, typer.Argument(help="检查点文件 file with the signed note; - is stdin")] = Path("-"),
+    *,
     vkey: VkeyOption = None,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """检查点 Check a signed checkpoint. Lines: {note, vkey}."""
+    """检查点 Check a signed checkpoint, and who cosigned it. Lines: {note, vkey, witnesses[], quorum}."""
     if jsonl:
         _answer_lines("checkpoint")
+    witnesses = policy(witness, quorum)
 
     def check() -> dict[str, Any]:
         note = read_bytes(file).decode("utf-8", "surrogateescape")
         verified = verify_checkpoint(note, LogKeys.parse(_vkey(vkey, None)))
-        return {"origin": verified.origin, "size": verified.size, "root": base64.b64encode(verified.root).decode()}
+        found = {"origin": verified.origin, "size": verified.size, "root": base64.b64encode(verified.root).decode()}
+        return found | cosigned_facts(() if witnesses is None else witnesses.check(note))
 
     _report(check, as_json=as_json)
 
@@ -176,15 +190,19 @@ def tlog_proof(
     entry_file: Annotated[Path | None, typer.Option("--entry", help="条目文件 file with the entry's bytes")] = None,
     hash_text: Annotated[str, typer.Option("--leaf-hash", help="条目摘要 leaf hash, base64", metavar="BASE64")] = "",
     vkey: VkeyOption = None,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
     jsonl: JsonlOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """收录证明 Check the one file that proves an entry is in the log. Lines: {tlog_proof, entry or leaf_hash, vkey}.
 
-    The entry comes from a receipt, from a file with its exact bytes, or as its leaf hash: one of the three.
+    The entry comes from a receipt, from a file with its exact bytes, or as its leaf hash: one of the three. Lines may
+    name `witnesses` and `quorum` too.
     """
     if jsonl:
         _answer_lines("tlog-proof")
+    witnesses = policy(witness, quorum)
     if sum(bool(given) for given in (receipt_file, entry_file, hash_text)) != 1:
         usage("one of --receipt, --entry and --leaf-hash is needed")
 
@@ -192,11 +210,12 @@ def tlog_proof(
         leaf = _leaf(receipt_file, entry_file, hash_text)
         text = read_bytes(file).decode("utf-8", "surrogateescape")
         proven = verify_tlog_proof(text, leaf=leaf, vkey=LogKeys.parse(_vkey(vkey, None)))
+        cosigned = () if witnesses is None else witnesses.check(TlogProof.parse(text).checkpoint)
         return {
             "origin": proven.checkpoint.origin,
             "leaf_index": proven.leaf_index,
             "tree_size": proven.checkpoint.size,
-        }
+        } | cosigned_facts(cosigned)
 
     _report(check, as_json=as_json)
 
@@ -230,6 +249,8 @@ def export(
     month: MonthFilter = "",
     day: DayFilter = "",
     of_subject: Annotated[bool, typer.Option("--of-subject", help="一个主体 everything about one subject")] = False,
+    witness: WitnessOption = None,
+    quorum: QuorumOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """导出 Check an export: every leaf's proof, what is left out, and the log's rules; findings name line and leaf.
@@ -250,6 +271,7 @@ def export(
             LogKeys.parse(_vkey(vkey, None)),
             selection=None if asked == Selection() else asked,
             progress=_show_place if sys.stderr.isatty() else None,
+            witnesses=policy(witness, quorum),
         )
     except VerificationError as error:
         failed(error, as_json=as_json)
@@ -285,7 +307,7 @@ def _print_verdict(verdict: ExportVerdict, *, as_json: bool) -> None:
         "is_whole": verdict.is_whole,
         "open_intents": verdict.open_intents,
         "consent": verdict.selection.consent_id,
-    }
+    } | cosigned_facts(verdict.cosigned)
     if as_json:
         findings = [
             {
@@ -310,6 +332,8 @@ def _print_verdict(verdict: ExportVerdict, *, as_json: bool) -> None:
         "授权 consent": verdict.selection.consent_id,
         "未关闭查询 open intents": verdict.open_intents,
     }
+    if verdict.cosigned:
+        rows[FACT["cosigned"]] = "\n".join(found["cosigned"])
     out.print(facts("导出核验 export", rows))
 
 
@@ -329,7 +353,9 @@ def _report(check: Callable[[], dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print_json({"ok": True, "error": None} | found)
         return
-    shown = {FACT.get(name, name): value for name, value in found.items()}
+    shown = {
+        FACT.get(name, name): "\n".join(value) if isinstance(value, list) else value for name, value in found.items()
+    }
     console().print(facts("核验通过 verified", {"结果 result": "通过 ok"} | shown))
 
 
@@ -350,7 +376,7 @@ def _evidence_facts(evidence: SavedEvidence) -> dict[str, Any]:
     }
     if evidence.checkpoint is not None:
         found |= {"leaf_index": evidence.leaf_index, "tree_size": evidence.checkpoint.size}
-    return found
+    return found | cosigned_facts(evidence.cosigned)
 
 
 def _vkey(given: list[str] | None, folder: Path | None) -> str:

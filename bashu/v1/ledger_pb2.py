@@ -27,7 +27,7 @@ from bashu.vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_valid
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61shu/v1/ledger.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetCheckpointRequest\"{\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12-\n\tsigned_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04vkey\x18\x04 \x01(\t\"\\\n\x0fGetEntryRequest\x12\x1d\n\nleaf_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x1c\n\x08\x65ntry_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"V\n\x0bLedgerEntry\x12\x17\n\nleaf_index\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\x42\r\n\x0b_leaf_index\"8\n\x10GetEntryResponse\x12$\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x15.bashu.v1.LedgerEntry\"\x9b\x01\n\x12ListEntriesRequest\x12\x1b\n\nfrom_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\x12\x17\n\x05types\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10(\x12\x1b\n\nconsent_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12\r\n\x05whole\x18\x05 \x01(\x08\"c\n\x13ListEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.bashu.v1.LedgerEntry\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\"\x91\x02\n\x14\x45xportEntriesRequest\x12\x1b\n\nfrom_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nconsent_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12\x1c\n\x0binstitution\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12,\n\x05month\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^([0-9]{4}-[0-9]{2})?$\x12\x1a\n\ttree_size\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x33\n\x03\x64\x61y\x18\x06 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\"\n\x07subject\x18\x07 \x01(\x0b\x32\x11.bashu.v1.Subject\"%\n\x15\x45xportEntriesResponse\x12\x0c\n\x04line\x18\x01 \x01(\x0c\"\x81\x01\n\x18GetInclusionProofRequest\x12\x1d\n\nleaf_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x1c\n\x08\x65ntry_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"\x8c\x01\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x05 \x01(\t\x12\x12\n\ntlog_proof\x18\x06 \x01(\t\"R\n\x1aGetConsistencyProofRequest\x12\x1a\n\tfrom_size\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x18\n\x07to_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"d\n\x1bGetConsistencyProofResponse\x12\x11\n\tfrom_size\x18\x01 \x01(\x03\x12\x0f\n\x07to_size\x18\x02 \x01(\x03\x12\r\n\x05proof\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"\x14\n\x12ListLogKeysRequest\"c\n\x06LogKey\x12\x0c\n\x04vkey\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.bashu.v1.LogKeyState\x12%\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x15.bashu.v1.LedgerEntry\"5\n\x13ListLogKeysResponse\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.bashu.v1.LogKey*\x9a\x01\n\x0bLogKeyState\x12\x1d\n\x19LOG_KEY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOG_KEY_STATE_ADDED\x10\x01\x12\x19\n\x15LOG_KEY_STATE_SIGNING\x10\x02\x12\x19\n\x15LOG_KEY_STATE_RETIRED\x10\x03\x12\x1d\n\x19LOG_KEY_STATE_COMPROMISED\x10\x04\x32\xd2\x04\n\rLedgerService\x12P\n\rGetCheckpoint\x12\x1e.bashu.v1.GetCheckpointRequest\x1a\x1f.bashu.v1.GetCheckpointResponse\x12\x41\n\x08GetEntry\x12\x19.bashu.v1.GetEntryRequest\x1a\x1a.bashu.v1.GetEntryResponse\x12J\n\x0bListEntries\x12\x1c.bashu.v1.ListEntriesRequest\x1a\x1d.bashu.v1.ListEntriesResponse\x12R\n\rExportEntries\x12\x1e.bashu.v1.ExportEntriesRequest\x1a\x1f.bashu.v1.ExportEntriesResponse0\x01\x12\\\n\x11GetInclusionProof\x12\".bashu.v1.GetInclusionProofRequest\x1a#.bashu.v1.GetInclusionProofResponse\x12\x62\n\x13GetConsistencyProof\x12$.bashu.v1.GetConsistencyProofRequest\x1a%.bashu.v1.GetConsistencyProofResponse\x12J\n\x0bListLogKeys\x12\x1c.bashu.v1.ListLogKeysRequest\x1a\x1d.bashu.v1.ListLogKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62\x61shu/v1/ledger.proto\x12\x08\x62\x61shu.v1\x1a\x15\x62\x61shu/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\x14GetCheckpointRequest\x12\x11\n\twitnessed\x18\x01 \x01(\x08\"{\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12-\n\tsigned_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04vkey\x18\x04 \x01(\t\"\\\n\x0fGetEntryRequest\x12\x1d\n\nleaf_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x1c\n\x08\x65ntry_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"V\n\x0bLedgerEntry\x12\x17\n\nleaf_index\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\x42\r\n\x0b_leaf_index\"8\n\x10GetEntryResponse\x12$\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x15.bashu.v1.LedgerEntry\"\x9b\x01\n\x12ListEntriesRequest\x12\x1b\n\nfrom_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12#\n\x04page\x18\x02 \x01(\x0b\x32\x15.bashu.v1.PageRequest\x12\x17\n\x05types\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10(\x12\x1b\n\nconsent_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12\r\n\x05whole\x18\x05 \x01(\x08\"c\n\x13ListEntriesResponse\x12&\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x15.bashu.v1.LedgerEntry\x12$\n\x04page\x18\x02 \x01(\x0b\x32\x16.bashu.v1.PageResponse\"\x91\x02\n\x14\x45xportEntriesRequest\x12\x1b\n\nfrom_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1b\n\nconsent_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18$\x12\x1c\n\x0binstitution\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12,\n\x05month\x18\x04 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^([0-9]{4}-[0-9]{2})?$\x12\x1a\n\ttree_size\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x33\n\x03\x64\x61y\x18\x06 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$\x12\"\n\x07subject\x18\x07 \x01(\x0b\x32\x11.bashu.v1.Subject\"%\n\x15\x45xportEntriesResponse\x12\x0c\n\x04line\x18\x01 \x01(\x0c\"\x94\x01\n\x18GetInclusionProofRequest\x12\x1d\n\nleaf_index\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x1c\n\x08\x65ntry_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x11\n\twitnessed\x18\x04 \x01(\x08\x42\x0c\n\x03key\x12\x05\xbaH\x02\x08\x01\"\x8c\x01\n\x19GetInclusionProofResponse\x12\x12\n\nleaf_index\x18\x01 \x01(\x03\x12\x11\n\ttree_size\x18\x02 \x01(\x03\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x05 \x01(\t\x12\x12\n\ntlog_proof\x18\x06 \x01(\t\"R\n\x1aGetConsistencyProofRequest\x12\x1a\n\tfrom_size\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x18\n\x07to_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"d\n\x1bGetConsistencyProofResponse\x12\x11\n\tfrom_size\x18\x01 \x01(\x03\x12\x0f\n\x07to_size\x18\x02 \x01(\x03\x12\r\n\x05proof\x18\x03 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x04 \x01(\t\"\x14\n\x12ListLogKeysRequest\"c\n\x06LogKey\x12\x0c\n\x04vkey\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.bashu.v1.LogKeyState\x12%\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x15.bashu.v1.LedgerEntry\"5\n\x13ListLogKeysResponse\x12\x1e\n\x04keys\x18\x01 \x03(\x0b\x32\x10.bashu.v1.LogKey*\x9a\x01\n\x0bLogKeyState\x12\x1d\n\x19LOG_KEY_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOG_KEY_STATE_ADDED\x10\x01\x12\x19\n\x15LOG_KEY_STATE_SIGNING\x10\x02\x12\x19\n\x15LOG_KEY_STATE_RETIRED\x10\x03\x12\x1d\n\x19LOG_KEY_STATE_COMPROMISED\x10\x04\x32\xd2\x04\n\rLedgerService\x12P\n\rGetCheckpoint\x12\x1e.bashu.v1.GetCheckpointRequest\x1a\x1f.bashu.v1.GetCheckpointResponse\x12\x41\n\x08GetEntry\x12\x19.bashu.v1.GetEntryRequest\x1a\x1a.bashu.v1.GetEntryResponse\x12J\n\x0bListEntries\x12\x1c.bashu.v1.ListEntriesRequest\x1a\x1d.bashu.v1.ListEntriesResponse\x12R\n\rExportEntries\x12\x1e.bashu.v1.ExportEntriesRequest\x1a\x1f.bashu.v1.ExportEntriesResponse0\x01\x12\\\n\x11GetInclusionProof\x12\".bashu.v1.GetInclusionProofRequest\x1a#.bashu.v1.GetInclusionProofResponse\x12\x62\n\x13GetConsistencyProof\x12$.bashu.v1.GetConsistencyProofRequest\x1a%.bashu.v1.GetConsistencyProofResponse\x12J\n\x0bListLogKeys\x12\x1c.bashu.v1.ListLogKeysRequest\x1a\x1d.bashu.v1.ListLogKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,40 +70,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['from_size']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['to_size']._loaded_options = None
   _globals['_GETCONSISTENCYPROOFREQUEST'].fields_by_name['to_size']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_LOGKEYSTATE']._serialized_start=1723
-  _globals['_LOGKEYSTATE']._serialized_end=1877
+  _globals['_LOGKEYSTATE']._serialized_start=1761
+  _globals['_LOGKEYSTATE']._serialized_end=1915
   _globals['_GETCHECKPOINTREQUEST']._serialized_start=120
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=142
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=144
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=267
-  _globals['_GETENTRYREQUEST']._serialized_start=269
-  _globals['_GETENTRYREQUEST']._serialized_end=361
-  _globals['_LEDGERENTRY']._serialized_start=363
-  _globals['_LEDGERENTRY']._serialized_end=449
-  _globals['_GETENTRYRESPONSE']._serialized_start=451
-  _globals['_GETENTRYRESPONSE']._serialized_end=507
-  _globals['_LISTENTRIESREQUEST']._serialized_start=510
-  _globals['_LISTENTRIESREQUEST']._serialized_end=665
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=667
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=766
-  _globals['_EXPORTENTRIESREQUEST']._serialized_start=769
-  _globals['_EXPORTENTRIESREQUEST']._serialized_end=1042
-  _globals['_EXPORTENTRIESRESPONSE']._serialized_start=1044
-  _globals['_EXPORTENTRIESRESPONSE']._serialized_end=1081
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1084
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1213
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1216
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1356
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1358
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1440
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1442
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1542
-  _globals['_LISTLOGKEYSREQUEST']._serialized_start=1544
-  _globals['_LISTLOGKEYSREQUEST']._serialized_end=1564
-  _globals['_LOGKEY']._serialized_start=1566
-  _globals['_LOGKEY']._serialized_end=1665
-  _globals['_LISTLOGKEYSRESPONSE']._serialized_start=1667
-  _globals['_LISTLOGKEYSRESPONSE']._serialized_end=1720
-  _globals['_LEDGERSERVICE']._serialized_start=1880
-  _globals['_LEDGERSERVICE']._serialized_end=2474
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=161
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=163
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=286
+  _globals['_GETENTRYREQUEST']._serialized_start=288
+  _globals['_GETENTRYREQUEST']._serialized_end=380
+  _globals['_LEDGERENTRY']._serialized_start=382
+  _globals['_LEDGERENTRY']._serialized_end=468
+  _globals['_GETENTRYRESPONSE']._serialized_start=470
+  _globals['_GETENTRYRESPONSE']._serialized_end=526
+  _globals['_LISTENTRIESREQUEST']._serialized_start=529
+  _globals['_LISTENTRIESREQUEST']._serialized_end=684
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=686
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=785
+  _globals['_EXPORTENTRIESREQUEST']._serialized_start=788
+  _globals['_EXPORTENTRIESREQUEST']._serialized_end=1061
+  _globals['_EXPORTENTRIESRESPONSE']._serialized_start=1063
+  _globals['_EXPORTENTRIESRESPONSE']._serialized_end=1100
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1103
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1251
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1254
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1394
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1396
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1478
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1480
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1580
+  _globals['_LISTLOGKEYSREQUEST']._serialized_start=1582
+  _globals['_LISTLOGKEYSREQUEST']._serialized_end=1602
+  _globals['_LOGKEY']._serialized_start=1604
+  _globals['_LOGKEY']._serialized_end=1703
+  _globals['_LISTLOGKEYSRESPONSE']._serialized_start=1705
+  _globals['_LISTLOGKEYSRESPONSE']._serialized_end=1758
+  _globals['_LEDGERSERVICE']._serialized_start=1918
+  _globals['_LEDGERSERVICE']._serialized_end=2512
 # @@protoc_insertion_point(module_scope)

@@ -59,12 +59,17 @@ class GetCheckpointRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    WITNESSED_FIELD_NUMBER: _builtins.int
+    witnessed: _builtins.bool
+    """The newest that a quorum of outside witnesses cosigned; NOT_FOUND_OR_NOT_YOURS where none did."""
     def __init__(
         self,
+        *,
+        witnessed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["witnessed", b"witnessed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,7 +86,7 @@ class GetCheckpointResponse(_message.Message):
     SIGNED_AT_FIELD_NUMBER: _builtins.int
     VKEY_FIELD_NUMBER: _builtins.int
     checkpoint: _builtins.str
-    """Signed note (C2SP tlog-checkpoint)."""
+    """Signed note (C2SP tlog-checkpoint), with the cosignatures of outside witnesses that it has by now."""
     tree_size: _builtins.int
     """Leaves in it."""
     vkey: _builtins.str
@@ -341,22 +346,26 @@ class GetInclusionProofRequest(_message.Message):
     LEAF_INDEX_FIELD_NUMBER: _builtins.int
     ENTRY_ID_FIELD_NUMBER: _builtins.int
     TREE_SIZE_FIELD_NUMBER: _builtins.int
+    WITNESSED_FIELD_NUMBER: _builtins.int
     leaf_index: _builtins.int
     """Index in the log."""
     entry_id: _builtins.str
     """Entry id, from inside the leaf."""
     tree_size: _builtins.int
     """Tree size; 0: the newest checkpoint's."""
+    witnessed: _builtins.bool
+    """Under the newest checkpoint that a quorum of outside witnesses cosigned; then no tree_size is named."""
     def __init__(
         self,
         *,
         leaf_index: _builtins.int = ...,
         entry_id: _builtins.str = ...,
         tree_size: _builtins.int = ...,
+        witnessed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "key", b"key", "leaf_index", b"leaf_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "key", b"key", "leaf_index", b"leaf_index", "tree_size", b"tree_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id", "key", b"key", "leaf_index", b"leaf_index", "tree_size", b"tree_size", "witnessed", b"witnessed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_key: _TypeAlias = _typing.Literal["leaf_index", "entry_id"]  # noqa: Y015
     _WhichOneofArgType_key: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015

@@ -19,9 +19,11 @@ from bashu.verify.receipt import Receipt, VerifiedReceipt, receipt_json, verify_
 from bashu.verify.rules import Finding, LogRules
 from bashu.verify.strict import VerificationError
 from bashu.verify.tlog_proof import ProvenEntry, TlogProof, verify_tlog_proof
+from bashu.verify.witness import Cosigned, WitnessKey, WitnessPolicy
 
 __all__ = [
     "Checkpoint",
+    "Cosigned",
     "ExportVerdict",
     "Finding",
     "Frontier",
@@ -39,6 +41,8 @@ __all__ = [
     "VerifiedJws",
     "VerifiedReceipt",
     "VerifierKey",
+    "WitnessKey",
+    "WitnessPolicy",
     "leaf_hash",
     "node_hash",
     "open_note",

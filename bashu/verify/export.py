@@ -14,6 +14,7 @@ from bashu.verify.note import Checkpoint, KnownKeys, instant, verify_checkpoint
 from bashu.verify.rules import NEEDS_BEGINNING, NEEDS_EVERYTHING, Entry, Finding, LogRules
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, json_object
 from bashu.verify.succession import Succession
+from bashu.verify.witness import Cosigned, WitnessPolicy
 
 MOST_LEAF_BYTES: Final = 64 * 1024
 PROGRESS_EVERY: Final = 1000
@@ -71,6 +72,7 @@ class ExportVerdict:
     open_intents: int
     selection: Selection
     findings: tuple[Finding, ...]
+    cosigned: tuple[Cosigned, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -90,17 +92,20 @@ def verify_export(
     selection: Selection | None = None,
     now: datetime | None = None,
     progress: Callable[[int], None] | None = None,
+    witnesses: WitnessPolicy | None = None,
 ) -> ExportVerdict:
     """Check an export; every finding names line and leaf. It is read twice: the checkpoint stands at the end.
 
     Without ``selection`` the export has to be the whole log, or everything about one consent, which is recognised.
-    ``now`` decides which open intents are overdue (None: the latest time in the log).
+    ``now`` decides which open intents are overdue (None: the latest time in the log). With ``witnesses`` a quorum of
+    them has to have cosigned the checkpoint.
     """
     number, last = 0, b""
     for number, last in enumerate(read(), start=1):  # noqa: B007 - the last of both is wanted
         pass
     try:
-        checkpoint = _last_line(last, vkey)
+        checkpoint, note = _last_line(last, vkey)
+        cosigned = () if witnesses is None else witnesses.check(note)
     except VerificationError as error:
         finding = Finding(code="CHECKPOINT_MISSING", message=str(error), line=number or None)
         return ExportVerdict(
@@ -112,7 +117,7 @@ def verify_export(
             check.line(place, line)
         if progress is not None and place % PROGRESS_EVERY == 0:
             progress(place)
-    return check.verdict(now)
+    return replace(check.verdict(now), cosigned=cosigned)
 
 
 class _Check:
@@ -210,11 +215,11 @@ class _Check:
         return Selection()
 
 
-def _last_line(raw: bytes, vkey: KnownKeys) -> Checkpoint:
+def _last_line(raw: bytes, vkey: KnownKeys) -> tuple[Checkpoint, object]:
     members = _line(raw)
     if members.keys() != {"checkpoint"}:
         raise VerificationError("the last line is no checkpoint: the export was broken off; continue it")
-    return verify_checkpoint(members["checkpoint"], vkey)
+    return verify_checkpoint(members["checkpoint"], vkey), members["checkpoint"]
 
 
 def _leaf_line(raw: bytes) -> tuple[int, bytes, list[bytes]]:

@@ -13,7 +13,8 @@ from bashu.verify.merkle import leaf_hash, verify_consistency, verify_inclusion
 from bashu.verify.note import LogKeys, verify_checkpoint
 from bashu.verify.receipt import Receipt, report_bytes, verify_receipt
 from bashu.verify.strict import VerificationError, base64_bytes, base64_hash, non_negative
-from bashu.verify.tlog_proof import verify_tlog_proof
+from bashu.verify.tlog_proof import TlogProof, verify_tlog_proof
+from bashu.verify.witness import WitnessPolicy
 
 Line = Mapping[str, Any]
 
@@ -51,12 +52,19 @@ def check_consistency(line: Line) -> None:
 
 
 def check_checkpoint(line: Line) -> None:
-    """Check ``{note, vkey}``; ``vkey`` is one or a list, here and below."""
+    """Check ``{note, vkey}``; ``vkey`` is one or a list, here and below.
+
+    With ``witnesses`` (their vkeys) and ``quorum`` (none: all) their cosignatures too.
+    """
     verify_checkpoint(line.get("note"), LogKeys.parse(line.get("vkey")))
+    _check_witnesses(line, line.get("note"))
 
 
 def check_tlog_proof(line: Line) -> None:
-    """Check ``{tlog_proof, vkey}`` and the ``entry`` (its exact bytes, base64) or, without one, its ``leaf_hash``."""
+    """Check ``{tlog_proof, vkey}`` and the ``entry`` (its exact bytes, base64) or, without one, its ``leaf_hash``.
+
+    With ``witnesses`` and ``quorum`` as in :func:`check_checkpoint`.
+    """
     entry = line.get("entry")
     verify_tlog_proof(
         line.get("tlog_proof"),
@@ -65,6 +73,7 @@ def check_tlog_proof(line: Line) -> None:
         else leaf_hash(base64_bytes(entry, "entry")),
         vkey=LogKeys.parse(line.get("vkey")),
     )
+    _check_witnesses(line, TlogProof.parse(line.get("tlog_proof")).checkpoint)
 
 
 def check_receipt(line: Line) -> None:
@@ -109,6 +118,15 @@ def _lenient_object(line: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise VerificationError("line: a JSON object expected")
     return value
+
+
+def _check_witnesses(line: Line, note: object) -> None:
+    vkeys, quorum = line.get("witnesses"), line.get("quorum")
+    if vkeys is None and quorum is None:
+        return
+    if not isinstance(vkeys, list):
+        raise VerificationError("witnesses: a list expected")
+    WitnessPolicy.parse(vkeys, None if quorum is None else non_negative(quorum, "quorum")).check(note)
 
 
 def _proof(line: Line) -> list[bytes]:

@@ -41,7 +41,7 @@ class VerifierKey:
     def parse(cls, vkey: object) -> Self:
         """Read a vkey; the four-byte hash inside must be the key's own."""
         parts = vkey.strip().split("+", 2) if isinstance(vkey, str) else []
-        if len(parts) != 3 or not _is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
+        if len(parts) != 3 or not is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
             raise VerificationError("vkey: name+hash+key expected")
         name, hexadecimal, encoded = parts
         key = base64_bytes(encoded, "vkey")
@@ -135,17 +135,7 @@ def open_note(note: object, keys: KnownKeys) -> str:
 
 def _opened(note: object, keys: KnownKeys) -> tuple[str, tuple[bytes, ...]]:
     """Return a note's text and the ids of the keys that signed it; see :func:`open_note`."""
-    if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
-        raise VerificationError("note: text expected")
-    if any((character < " " and character != "\n") or "\ud800" <= character <= "\udfff" for character in note):
-        raise VerificationError("note: text without control characters expected")
-    cut = note.rfind("\n\n")
-    if cut < 0 or not note.endswith("\n") or cut + 2 == len(note):
-        raise VerificationError("note: no signature block")
-    text, lines = note[: cut + 1], note[cut + 2 : -1].split("\n")
-    if len(lines) > _MOST_SIGNATURES:
-        raise VerificationError("note: too many signatures")
-    signatures = [_signature(line) for line in lines]
+    text, signatures = read_note(note)
     signed_by = []
     for key in keys.keys:
         own = [value for name, value in signatures if name == key.name and value[:_ID_BYTES] == key.key_id]
@@ -157,6 +147,21 @@ def _opened(note: object, keys: KnownKeys) -> tuple[str, tuple[bytes, ...]]:
     if not signed_by:
         raise VerificationError(_unsigned(keys, [value for name, value in signatures if name == keys.name]))
     return text, tuple(signed_by)
+
+
+def read_note(note: object) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return a note's text (with its last newline) and its signatures (name, key id with signature), none checked."""
+    if not isinstance(note, str) or len(note) > _LONGEST_NOTE:
+        raise VerificationError("note: text expected")
+    if any((character < " " and character != "\n") or "\ud800" <= character <= "\udfff" for character in note):
+        raise VerificationError("note: text without control characters expected")
+    cut = note.rfind("\n\n")
+    if cut < 0 or not note.endswith("\n") or cut + 2 == len(note):
+        raise VerificationError("note: no signature block")
+    text, lines = note[: cut + 1], note[cut + 2 : -1].split("\n")
+    if len(lines) > _MOST_SIGNATURES:
+        raise VerificationError("note: too many signatures")
+    return text, [_signature(line) for line in lines]
 
 
 def _unsigned(keys: KnownKeys, strange: list[bytes]) -> str:
@@ -206,7 +211,7 @@ def verify_promise(note: object, vkey: KnownKeys) -> Promise:
 
 def _signature(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
-    if len(parts) != 3 or parts[0] != "—" or not _is_key_name(parts[1]):  # noqa: PLR2004 - dash, name, signature
+    if len(parts) != 3 or parts[0] != "—" or not is_key_name(parts[1]):  # noqa: PLR2004 - dash, name, signature
         raise VerificationError("note: malformed signature line")
     value = base64_bytes(parts[2], "note signature")
     if len(value) <= _ID_BYTES:
@@ -214,7 +219,8 @@ def _signature(line: str) -> tuple[str, bytes]:
     return parts[1], value
 
 
-def _is_key_name(name: str) -> bool:
+def is_key_name(name: str) -> bool:
+    """Tell whether ``name`` may be a key's (C2SP signed-note)."""
     return bool(name) and "+" not in name and not any(character.isspace() for character in name)
 
 

@@ -28,6 +28,7 @@ from ledger import proofs, store
 from ledger.keys import store as key_store
 from ledger.keys.model import KeyState, states
 from ledger.model import EntryType, leaf_hash
+from ledger.witness import store as witness_store
 from standards.catalogue import Standard
 
 _LONGEST_INDEX: Final = 18
@@ -55,10 +56,10 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
         self._reads = LedgerReads(db, reviews=reviews, pseudonyms=pseudonyms)
 
     async def GetCheckpoint(  # noqa: N802 - the contract's name
-        self, _request: ledger_pb2.GetCheckpointRequest, _context: Context
+        self, request: ledger_pb2.GetCheckpointRequest, _context: Context
     ) -> ledger_pb2.GetCheckpointResponse:
-        """Return the newest signed checkpoint."""
-        signed = await store.latest_checkpoint(self._db)
+        """Return the newest signed checkpoint, or the newest that a quorum of witnesses cosigned."""
+        signed = await (self._witnessed() if request.witnessed else store.latest_checkpoint(self._db))
         if signed is None:
             raise BashuError(
                 Reason.EVIDENCE_STALE, "no checkpoint has been signed yet", turn=Turn.OPERATOR, retry_after_s=1.0
@@ -120,8 +121,11 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
     ) -> ledger_pb2.GetInclusionProofResponse:
         """Return the proof that an entry is in a signed tree."""
         validate(request)
+        if request.witnessed and request.tree_size:
+            raise BashuError(Reason.MALFORMED, "tree_size or witnessed, not both", field="witnessed")
         leaf_index = await self._leaf_index(request)
-        proof = await proofs.inclusion_proof(self._db, leaf_index, tree_size=request.tree_size or None)
+        tree_size = (await self._witnessed()).size if request.witnessed else request.tree_size or None
+        proof = await proofs.inclusion_proof(self._db, leaf_index, tree_size=tree_size)
         if proof is None:
             raise _not_proven()
         return ledger_pb2.GetInclusionProofResponse(
@@ -168,6 +172,12 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             for vkey, state in (states(events) or {self._vkey: KeyState.SIGNING}).items()
         ]
         return ledger_pb2.ListLogKeysResponse(keys=keys)
+
+    async def _witnessed(self) -> store.SignedHead:
+        signed = await witness_store.witnessed_checkpoint(self._db)
+        if signed is None:
+            raise BashuError(Reason.NOT_FOUND_OR_NOT_YOURS, "no quorum of outside witnesses has cosigned a checkpoint")
+        return signed
 
     def _subject(self, request: ledger_pb2.ExportEntriesRequest) -> Subject | None:
         if not request.HasField("subject"):
