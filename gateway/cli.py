@@ -193,7 +193,9 @@ def fsck(
     archive: Annotated[
         Path | None, typer.Option(help="归档目录 An archive: alone, or together with the database.", exists=True)
     ] = None,
-    vkey: Annotated[str, typer.Option(help="日志公钥 The log's public key or its file, without settings.")] = "",
+    vkey: Annotated[
+        list[str] | None, typer.Option(help="日志公钥 A public key of the log, or a file of them; may be repeated.")
+    ] = None,
     from_index: Annotated[int, typer.Option(min=0, help="续查起点 Go on here: the last index that was shown.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
@@ -205,7 +207,7 @@ def fsck(
     with _spoken_errors(ArchiveError, NoteError, OSError):
         loaded = None if settings is None else load_settings(settings)
         work = run_fsck(
-            loaded, archive=archive, vkey=vkey, from_index=from_index, as_json=as_json, progress=_show_progress()
+            loaded, archive=archive, vkeys=vkey or [], from_index=from_index, as_json=as_json, progress=_show_progress()
         )
         raise typer.Exit(_run(work))
 

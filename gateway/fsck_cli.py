@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,6 +18,7 @@ from ledger.archive.files import ArchiveFolder
 from ledger.fsck import fsck
 from ledger.highwater import HighWater
 from ledger.invariants import Finding, exit_code
+from ledger.keys import store as key_store
 from ledger.note import VerifierKey, parse_vkey
 from ledger.reproject.check import check_projections
 from ledger.reproject.repair import reproject
@@ -32,10 +33,16 @@ Progress: TypeAlias = Callable[[int, int], None] | None
 
 
 async def run_fsck(
-    settings: Settings | None, *, archive: Path | None, vkey: str, from_index: int, as_json: bool, progress: Progress
+    settings: Settings | None,
+    *,
+    archive: Path | None,
+    vkeys: Sequence[str],
+    from_index: int,
+    as_json: bool,
+    progress: Progress,
 ) -> int:
     """Print each finding in one line and return the exit code; without ``settings`` the archive alone is checked."""
-    findings = await _told(_findings(settings, archive, vkey, from_index=from_index, progress=progress), as_json)
+    findings = await _told(_findings(settings, archive, vkeys, from_index=from_index, progress=progress), as_json)
     code = EXITS[exit_code(findings)]
     typer.echo(
         json.dumps({"findings": len(findings), "exit_code": code}) if as_json else f"{len(findings)} 项发现 findings"
@@ -68,21 +75,27 @@ async def _told(found: AsyncIterator[Finding], as_json: bool) -> list[Finding]:
 
 
 async def _findings(
-    settings: Settings | None, archive: Path | None, vkey: str, *, from_index: int, progress: Progress
+    settings: Settings | None, archive: Path | None, vkeys: Sequence[str], *, from_index: int, progress: Progress
 ) -> AsyncIterator[Finding]:
-    key = _key(settings, vkey)
     folder = None if archive is None else ArchiveFolder(path=archive)
-    if folder is not None:
-        for finding in check_archive(folder, key=key, progress=progress):
-            yield finding
+    given = _given(vkeys)
     if settings is None:
+        if folder is None or not given:
+            raise SettingsError(f"--settings, or --archive with --vkey, the {_READABLE_KEY}")
+        for finding in check_archive(folder, keys=given, progress=progress):
+            yield finding
         return
+    key = parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
     if settings.database.reader_dsn_file is None:
         raise SettingsError("database.reader_dsn_file is missing")
     dsn = read_secret(settings.database.reader_dsn_file, setting="database.reader_dsn_file").decode()
     db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-fsck")
     mark = HighWater(path=settings.ledger.highwater).read()
     try:
+        if folder is not None:
+            keys = [key, *given, *(parse_vkey(step.vkey) for step in await key_store.steps(db))]
+            for finding in check_archive(folder, keys=keys, progress=progress):
+                yield finding
         async for finding in fsck(db, key=key, mark=mark, progress=progress, from_index=from_index, archive=folder):
             yield finding
     finally:
@@ -105,9 +118,6 @@ async def _projections(
         await db.close()
 
 
-def _key(settings: Settings | None, vkey: str) -> VerifierKey:
-    if vkey:
-        return parse_vkey((vkey if "+" in vkey else Path(vkey).read_text(encoding="utf-8")).strip())
-    if settings is None:
-        raise SettingsError(f"--settings, or --archive with --vkey, the {_READABLE_KEY}")
-    return parse_vkey(load_signer(settings.ledger.signing_key, name=settings.ledger.origin).vkey)
+def _given(vkeys: Sequence[str]) -> list[VerifierKey]:
+    texts = [text if "+" in text else Path(text).read_text(encoding="utf-8") for text in vkeys]
+    return [parse_vkey(line) for text in texts for line in text.split()]

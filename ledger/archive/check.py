@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -15,9 +15,9 @@ from ledger.note import NoteError, VerifierKey, open_checkpoint
 
 
 def check_archive(
-    folder: ArchiveFolder, *, key: VerifierKey, progress: Callable[[int, int], None] | None = None
+    folder: ArchiveFolder, *, keys: Sequence[VerifierKey], progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Finding]:
-    """Yield every finding about an archive of the log of ``key``.
+    """Yield every finding about an archive of a log; one of its ``keys`` has to have signed the checkpoint in it.
 
     Raises:
         ArchiveError: its ``archive.json`` cannot be read.
@@ -26,11 +26,12 @@ def check_archive(
     if manifest is None:
         yield _error("ARCHIVE_UNFINISHED", "there is no archive.json: the archive was never finished")
         return
-    if manifest.origin != key.name:
+    origin = keys[0].name
+    if manifest.origin != origin:
         yield _error("ARCHIVE_FOREIGN", f"it is an archive of {manifest.origin}")
         return
-    yield from _signature(manifest, key)
-    invariants = InvariantChecker(origin=key.name, whole=True)
+    yield from _signature(manifest, keys)
+    invariants = InvariantChecker(origin=origin, whole=True)
     tree, roots = Frontier(), []
     for number in range(manifest.size // TILE_WIDTH):
         sealed = split_hashes(folder.tile((0, number), manifest.size))
@@ -58,11 +59,15 @@ def check_archive(
     yield from invariants.finish(now=None)
 
 
-def _signature(manifest: Manifest, key: VerifierKey) -> Iterator[Finding]:
-    try:
-        checkpoint = open_checkpoint(manifest.checkpoint, key)
-    except NoteError as error:
-        yield _error("CHECKPOINT_UNSIGNED", f"the checkpoint of archive.json: {error}")
+def _signature(manifest: Manifest, keys: Sequence[VerifierKey]) -> Iterator[Finding]:
+    checkpoint, fault = None, ""
+    for key in keys:
+        try:
+            checkpoint = checkpoint or open_checkpoint(manifest.checkpoint, key)
+        except NoteError as error:
+            fault = str(error)
+    if checkpoint is None:
+        yield _error("CHECKPOINT_UNSIGNED", f"the checkpoint of archive.json: {fault}")
         return
     if not consistency_holds(
         size1=manifest.size,
