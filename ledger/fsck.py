@@ -1,4 +1,7 @@
-"""Re-derive everything the ledger's tables claim from the entries' bytes, and say what does not hold."""
+"""Re-derive the ledger's evidence from the entries' bytes, and say what does not hold.
+
+What is projected beside the evidence is :mod:`ledger.reproject`'s.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,6 @@ from ledger.keys.model import Succession
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, Frontier, TileId, batch_tree
 from ledger.model import leaf_hash
 from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint
-from ledger.projection import search_row
 
 Rows: TypeAlias = dict[int, Mapping[str, Any]]
 """Leaf rows by index, with whatever entry and projection each has."""
@@ -29,8 +31,6 @@ Rows: TypeAlias = dict[int, Mapping[str, Any]]
 CHUNK: Final = 4 * TILE_WIDTH
 _SHOWN: Final = 1000
 """Lost entries and orphans listed at most."""
-
-_PROJECTED: Final = ("type", "consent_id", "institution", "request_id", "attempt", "ts")
 
 
 async def fsck(
@@ -145,7 +145,7 @@ class _Fsck:
         *,
         signed: Container[int],
     ) -> Iterator[Finding]:
-        """Check each leaf against its entry, its place in the tile and its projection, and grow the derived tree.
+        """Check each leaf against its entry and its place in the tile, and grow the derived tree.
 
         The roots at the ``signed`` sizes are kept until the next call.
         """
@@ -185,14 +185,6 @@ class _Fsck:
             yield _error("ENTRY_ID_DIFFERS", f"entry {row['entry_id']} has another id inside", index)
         if not self._succession.meet(index, row["entry_id"], members):
             yield _error("KEY_DIFFERS", f"entry {row['entry_id']} is not what is kept of a key's step", index)
-        projected = search_row(row["body"])
-        if any(row[name] != getattr(projected, name) for name in _PROJECTED):
-            yield Finding(
-                severity=Severity.WARNING,
-                code="PROJECTION_DIFFERS",
-                message=f"the search columns of entry {row['entry_id']} are not those of its leaf",
-                leaf_index=index,
-            )
         yield from self.invariants.feed(LogEntry(leaf_index=index, leaf_hash=derived, members=members))
 
     def _grow(self, derived: bytes | None, sealed: bytes | None) -> None:

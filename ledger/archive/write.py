@@ -41,15 +41,13 @@ async def write_archive(
     """
     signed = await store.latest_checkpoint(db)
     if size <= 0 or size % aligned:
-        raise BashuError(Reason.MALFORMED, f"an archive reaches to a multiple of {aligned} leaves", turn=Turn.OPERATOR)
+        raise _refused(f"归档须为 {aligned} 条的整数倍 an archive reaches to a multiple of that")
     if signed is None or size > signed.size:
         reached = 0 if signed is None else signed.size
-        raise BashuError(Reason.MALFORMED, f"the last signed checkpoint is of {reached} leaves", turn=Turn.OPERATOR)
+        raise _refused(f"已签署到 {reached} 条 the last signed checkpoint is of so many leaves")
     before = ArchiveFolder(path=folder).manifest()
     if before is not None and (before.origin != origin or before.size > size):
-        raise BashuError(
-            Reason.MALFORMED, f"{folder} holds {before.size} leaves of {before.origin} already", turn=Turn.OPERATOR
-        )
+        raise _refused(f"目录中已有 {before.origin} 的 {before.size} 条 the folder holds that already")
     for path in tree_paths(size):
         tile = await write_path(db, folder, path)
         if path.level == 0:
@@ -78,5 +76,9 @@ async def _write_bundle(db: Statements, folder: Path, index: int, tile: bytes) -
     if sealed != tile:
         (folder / TilePath(level=None, index=index).text()).unlink()
         raise store.inconsistent(
-            "entries are not those sealed in the tree: run fsck", leaf_index=str(index * TILE_WIDTH)
+            "条目与树不符 entries are not those sealed in the tree: run fsck", leaf_index=str(index * TILE_WIDTH)
         )
+
+
+def _refused(message: str) -> BashuError:
+    return BashuError(Reason.MALFORMED, message, turn=Turn.OPERATOR)

@@ -18,7 +18,8 @@ from ledger.access.model import ListedLeaf, listed_leaf
 from ledger.archive.files import ArchiveFolder
 from ledger.archive.store import pruned_to
 from ledger.invariants import Finding, Severity
-from ledger.merkle import TILE_WIDTH
+from ledger.merkle import HASH_BYTES, TILE_WIDTH, TileId
+from ledger.model import leaf_hash
 from ledger.projection import search_row
 from ledger.reproject import store
 
@@ -90,12 +91,21 @@ async def chunks(
         end = min(begin + CHUNK, size)
         rows = {row["leaf_index"]: row for row in await ledger_store.leaves_between(db, begin, end)}
         archived = archive.bodies(begin, end) if archive is not None else {}
-        bodies = {
-            index: body for index, row in rows.items() if (body := row["body"] or archived.get(index)) is not None
-        }
-        yield await _chunk(db, begin, end, rows, bodies)
+        found = {index: body for index, row in rows.items() if (body := row["body"] or archived.get(index)) is not None}
+        yield await _chunk(db, begin, end, rows, await _sealed(db, found))
         if progress is not None:
             progress(end, size)
+
+
+async def _sealed(db: Statements, found: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return those entries that are the tree's: nothing is judged, and nothing made anew, by a changed one."""
+    tiles = await ledger_store.tiles(db, {(0, index // TILE_WIDTH) for index in found})
+    return {index: body for index, body in found.items() if leaf_hash(body) == _tile_hash(tiles, index)}
+
+
+def _tile_hash(tiles: Mapping[TileId, bytes], index: int) -> bytes:
+    tile, place = divmod(index, TILE_WIDTH)
+    return tiles.get((0, tile), b"")[place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
 
 async def _chunk(db: Statements, begin: int, end: int, rows: Mapping[int, Row], bodies: Mapping[int, bytes]) -> Chunk:
@@ -106,7 +116,7 @@ async def _chunk(db: Statements, begin: int, end: int, rows: Mapping[int, Row], 
         if any(rows[index][name] != getattr(leaf, name) for name in _SEARCHED):
             chunk.findings.append(_differs("ledger_search", "is not what its entry says", index))
     stored = await store.are_listed(db, begin, end)
-    # Of an entry that is gone, which fsck itself says, nothing can be told here.
+    # Of an entry that is gone or changed, which fsck itself says, nothing can be told here.
     stored = {index: row for index, row in stored.items() if index in bodies}
     chunk.findings += _listing(await store.should_be_listed(db, chunk.listed), stored)
     chunk.is_rewritten = bool(chunk.findings)
@@ -142,11 +152,11 @@ async def surpluses(
         while rows := await store.walk(db, table, after=after, limit=PAGE):
             after = (rows[-1]["name"], rows[-1]["leaf_index"] or 0)
             for row in rows:
-                fault = _fault(table, row, _body(row, archive), commitment, is_out=(row["leaf_index"] or 0) < pruned)
-                if fault:
-                    index = row["leaf_index"] or 0
-                    finding = _differs(table, fault, row["leaf_index"])
-                    yield Surplus(table=table, name=row["name"], leaf_index=index, finding=finding)
+                index, body = row["leaf_index"], _body(row, archive)
+                fault = _fault(table, row, body, commitment, is_out=(index or 0) < pruned)
+                if fault and (body is None or await _sealed(db, {index: body})):
+                    finding = _differs(table, fault, index)
+                    yield Surplus(table=table, name=row["name"], leaf_index=index or 0, finding=finding)
 
 
 def _body(row: Row, archive: ArchiveFolder | None) -> bytes | None:

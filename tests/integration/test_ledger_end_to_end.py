@@ -420,12 +420,6 @@ async def test_fsck_finds_a_rewritten_checkpoint_tile_head_and_queue(gateway, se
     ]
 
 
-async def test_fsck_finds_a_changed_search_column(gateway, sealer, owner):
-    await sealed_log(gateway, sealer, 10)
-    await owner.execute("UPDATE ledger_search SET institution = 'another' WHERE leaf_index = 4")
-    assert await findings(gateway) == ["PROJECTION_DIFFERS@4"]
-
-
 async def test_a_smaller_or_other_tree_than_the_marked_one_is_never_signed(gateway, sealing, sealer, mark):
     await sealed_log(gateway, sealer, 40)
     right = mark.read()

@@ -19,6 +19,10 @@ from tests.admission_stage import FIRM, ORIGIN, OTHER_FIRM, SIGNER, an_ask, open
 
 COUNTED = ["PRE_LOAN_REVIEW"]
 TOUCHED = uuid.UUID(int=7)
+CHANGED = """
+WITH b AS (SELECT seq, convert_to(replace(replace(replace(convert_from(body, 'UTF8'), 'bank-cq', 'bank-xx'),
+    '00000007', '00000008'), 'COUNT_ENQUIRIES', 'COUNT_ENQUIRIE5'), 'UTF8') AS body FROM ledger_entry WHERE seq = $1)
+UPDATE ledger_entry AS e SET body = b.body, leaf_hash = sha256('\\x00'::bytea || b.body) FROM b WHERE e.seq = b.seq"""
 LISTED = """
 INSERT INTO ledger_access (leaf_index, entry_id, type, institution, at, data_items, platform_ids, number)
 VALUES ($1, gen_random_uuid(), 'RELEASE', 'bank-x', now(), '{}', '{}', 1)"""
@@ -159,14 +163,23 @@ async def test_a_pseudonym_taken_out_for_an_erased_subject_stays_out(stage):
     assert await stage.owner.fetchval("SELECT count(*) FROM ledger_subject WHERE pseudonym = $1", pseudonym) == 0
 
 
-async def test_an_entry_that_is_gone_keeps_its_projection_and_only_fsck_names_it(stage):
-    leaf = await leaf_of(stage, "RELEASE")
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("DELETE FROM ledger_entry WHERE seq = $1", "ENTRY_MISSING"),
+        (CHANGED, "ENTRY_CHANGED"),
+    ],
+)
+async def test_by_an_entry_that_is_gone_or_changed_nothing_is_made_anew(stage, change, code):
+    before = {table: await rows_of(stage, table) for table in TABLES}
     await stage.owner.execute("ALTER TABLE ledger_entry DISABLE TRIGGER USER")
-    await stage.owner.execute(
-        "DELETE FROM ledger_entry WHERE seq = (SELECT seq FROM ledger_leaf WHERE leaf_index = $1)", leaf
-    )
-    assert await named(stage) == []
-    found = [f.code async for f in fsck(stage.db, key=parse_vkey(SIGNER.vkey))]
-    assert "ENTRY_MISSING" in found
+    for kind in ("RELEASE", "HOLD_PLACED", "CONSENT_REGISTERED"):
+        leaf = await leaf_of(stage, kind)
+        seq = await stage.owner.fetchval("SELECT seq FROM ledger_leaf WHERE leaf_index = $1", leaf)
+        await stage.owner.execute(change, seq)
+        assert await named(stage) == []
+        assert f"{code}@{leaf}" in [
+            f"{f.code}@{f.leaf_index}" async for f in fsck(stage.db, key=parse_vkey(SIGNER.vkey))
+        ]
     assert await mended(stage) == []
-    assert await stage.owner.fetchval("SELECT count(*) FROM ledger_access WHERE leaf_index = $1", leaf) == 1
+    assert {table: await rows_of(stage, table) for table in TABLES} == before
