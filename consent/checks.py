@@ -345,11 +345,11 @@ def check_budget(case: Case) -> Refusal | None:
 
 
 def check_evidence(case: Case) -> Refusal | None:
-    """15: the evidence chain is fresh: no entry waits, and no sealer was silent, for longer than 30 s.
+    """15: the evidence chain is fresh: no entry waits, and no sealer was silent, for longer than the settings say.
 
     Nor has a quorum of outside witnesses, where there are any, been away for too long (:mod:`consent.witnessing`).
     """
-    if case.heartbeat_s <= OLDEST_PENDING_S and (case.oldest_pending_s or 0.0) <= OLDEST_PENDING_S:
+    if case.heartbeat_s <= case.stale_s and (case.oldest_pending_s or 0.0) <= case.stale_s:
         return _check_witnesses(case)
     return Refusal(
         reason=Reason.EVIDENCE_STALE,

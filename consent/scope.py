@@ -40,6 +40,7 @@ class Case:
     ``pseudonym``: the gateway's own name of the subject, the one on its loans.
     ``is_free``: a repeat whose first attempt paid, so no use is reserved.
     ``policy``: the operator's table in force when the facts were read.
+    ``stale_s``: how old the evidence may be.
     ``witness_budgets``: None where no outside witnesses are configured; ``witnessed_s``: age of what they cosigned.
     """
 
@@ -60,6 +61,7 @@ class Case:
     policy: PolicyTable = NO_TABLE
     oldest_pending_s: float | None = None
     heartbeat_s: float = 0.0
+    stale_s: float = 30.0
     witnessed_s: float | None = None
     witness_budgets: WitnessBudgets | None = None
 

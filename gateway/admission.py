@@ -183,11 +183,13 @@ class Admissions:
         gathering: Gathering = AS_SERVED,
         witness_budgets: WitnessBudgets | None = None,
         clock_watch: ClockWatch | None = None,
+        stale_s: float = OLDEST_PENDING_S,
     ) -> None:
         self._db = db
         self._rules = rules
         self._witness_budgets = witness_budgets
         self._clock_watch = clock_watch
+        self._stale_s = stale_s
         self._artefacts = artefacts
         self._registry = registry
         self._platforms = dict(platforms)
@@ -368,6 +370,7 @@ class Admissions:
             policy=facts.policy,
             oldest_pending_s=facts.freshness.oldest_pending_s,
             heartbeat_s=facts.freshness.heartbeat_s,
+            stale_s=self._stale_s,
             witnessed_s=facts.freshness.witnessed_s,
             witness_budgets=self._witness_budgets,
         )

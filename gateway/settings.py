@@ -163,6 +163,8 @@ class LedgerSettings(_Section):
 
     ``signing_key``: the key it began with; successors lie beside it (`bashu-gateway keys`). ``overlap_days``: how long
     both sign at least before the older is retired; a working value, time for every client to pin the new one.
+    ``stale_s``: with a sealer silent, or an entry waiting, for longer, admissions are refused (EVIDENCE_STALE). Half of
+    what receipts promise at most; a living sealer shows itself each second.
     ``witnesses``: outside witnesses (none: off); ``quorum``: how many of them have to cosign a checkpoint.
     """
 
@@ -170,6 +172,7 @@ class LedgerSettings(_Section):
     signing_key: FilePath
     highwater: FilePath
     overlap_days: Annotated[int, Field(ge=1, le=730)] = 30
+    stale_s: Annotated[float, Field(ge=2, le=30)] = 30.0
     witnesses: Annotated[list[WitnessSettings], Field(max_length=32)] = Field(default_factory=list)
     quorum: Annotated[int, Field(ge=1)] | None = None
     witness_budgets: WitnessBudgets = Field(default_factory=WitnessBudgets)

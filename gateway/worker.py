@@ -213,6 +213,7 @@ def _compose(settings: Settings, pools: Pools, standard: Standard) -> Worker:
         time=time,
         clock=clock,
         clock_watch=clock_watch,
+        stale_s=settings.ledger.stale_s,
         witness_budgets=from_settings.witness_budgets(settings),
     )
     disclosures = Disclosures(pools.plain, entries=entries, time=time)

@@ -26,8 +26,6 @@ from ledger.note import NoteError, open_checkpoint, parse_vkey
 from ledger.signer import LogKeyFiles
 
 SEALER: Final = "ledger.sealer"
-STALE_S: Final = 30.0
-"""Older evidence refuses admissions (check 15)."""
 SKEW_WARN_S, SKEW_FAIL_S = 1.0, 5.0
 """Between this machine and the database: decisions use the database's clock, tokens this one's."""
 EXPIRY_WARN_DAYS: Final = 30
@@ -182,7 +180,7 @@ async def _server(check: str, db: Database, *, is_main: bool) -> AsyncIterator[F
 async def _ledger(settings: Settings, db: Database) -> list[Finding]:
     return [
         await _clock(db),
-        _fresh(await store.freshness(db)),
+        _fresh(await store.freshness(db), settings.ledger.stale_s),
         await _key(settings, db),
         await _mark(settings, db),
         *await witness_findings(settings, db),
@@ -200,13 +198,13 @@ async def _clock(db: Database) -> Finding:
     return ok(check, "时钟一致", en)
 
 
-def _fresh(fresh: store.Freshness) -> Finding:
+def _fresh(fresh: store.Freshness, stale_s: float) -> Finding:
     check = SEALER
     oldest = fresh.oldest_pending_s or 0.0
-    if max(oldest, fresh.heartbeat_s) > STALE_S:
+    if max(oldest, fresh.heartbeat_s) > stale_s:
         en = f"heartbeat {fresh.heartbeat_s:.0f} s, oldest entry {oldest:.0f} s: admissions are refused"
         return fail(check, "封存进程停滞，查询将被拒", f"{en} (EVIDENCE_STALE); start bashu-gateway sealer")
-    return ok(check, "封存进程正常", f"last round {fresh.heartbeat_s:.1f} s ago")
+    return ok(check, "封存进程正常", f"last round {fresh.heartbeat_s:.1f} s ago, {stale_s:g} s are allowed")
 
 
 async def _key(settings: Settings, db: Database) -> Finding:

@@ -10,14 +10,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
-from bashu.v1 import ledger_pb2 as pb
 from bashu.verify import LogKeys, VerificationError, VerifierKey, verify_checkpoint, verify_export, verify_promise
 from bashu.watch import LogWatch
-from core.clock import SystemClock
 from database import RightMissing, open_database
 from gateway.cli import app
 from gateway.log_keys import FollowedKeys
-from gateway.services.ledger import LedgerServicer
 from ledger import store
 from ledger.export import export_lines
 from ledger.fsck import fsck
@@ -27,6 +24,7 @@ from ledger.note import Checkpoint, NoteError, parse_vkey, sign_note
 from ledger.promise import make_promises
 from ledger.sealer import Sealer
 from ledger.signer import FileSigner, LogKeyFiles, generate_signer
+from tests.log_stage import LedgerClient
 
 ORIGIN = "log.example/bashu"
 SETTINGS = """
@@ -108,31 +106,6 @@ class Log:
         return [line async for line in export_lines(self.db)]
 
 
-class Client:
-    """Calls the servicer as an authenticated caller's client would."""
-
-    def __init__(self, log):
-        self._service = LedgerServicer(
-            db=log.db, vkey=log.first, reviews=None, pseudonyms=None, standard=None, clock=SystemClock()
-        )
-
-    async def get_checkpoint(self):
-        return await self._service.GetCheckpoint(pb.GetCheckpointRequest(), None)
-
-    async def get_consistency_proof(self, from_size, to_size):
-        return await self._service.GetConsistencyProof(
-            pb.GetConsistencyProofRequest(from_size=from_size, to_size=to_size), None
-        )
-
-    async def get_inclusion_proof(self, index, *, tree_size):
-        return await self._service.GetInclusionProof(
-            pb.GetInclusionProofRequest(leaf_index=index, tree_size=tree_size), None
-        )
-
-    async def list_log_keys(self):
-        return await self._service.ListLogKeys(pb.ListLogKeysRequest(), None)
-
-
 @pytest.fixture
 async def log(fresh_database, tmp_path):
     dbs = [
@@ -155,7 +128,7 @@ def only_by(note, vkey):
 
 async def test_a_key_succeeds_another_with_an_overlap_in_which_each_alone_opens_every_checkpoint(log, tmp_path):
     watch = LogWatch(tmp_path / "watched" / "checkpoint", VerifierKey.parse(log.first))
-    client = Client(log)
+    client = LedgerClient(log.db, log.first)
     assert only_by(await log.grow(), log.first)
     await watch.look(client)
 
