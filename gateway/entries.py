@@ -352,9 +352,17 @@ class Entries:
         }
         return build_entry(kind, origin=self.origin, ts=ts, fields=fields, entry_id=entry_id)
 
-    def tally(self, institution: str, *, from_index: int, to_index: int, count: int, ts: datetime) -> Entry:
-        """TALLY: ``count`` entries of an institution stand in ``[from_index, to_index)``, tallies left out."""
-        tally = {"institution": institution, "from_index": from_index, "to_index": to_index, "count": count}
+    def tally(
+        self, institution: str, *, hour: datetime, from_index: int, to_index: int, count: int, ts: datetime
+    ) -> Entry:
+        """TALLY of an hour: ``count`` entries of an institution stand in ``[from_index, to_index)``, no tallies."""
+        tally = {
+            "institution": institution,
+            "hour": rfc3339(hour),
+            "from_index": from_index,
+            "to_index": to_index,
+            "count": count,
+        }
         return build_entry(EntryType.TALLY, origin=self.origin, ts=ts, fields={"tally": tally})
 
     def about(

@@ -1,13 +1,12 @@
 """Each hour a TALLY for each institution of which something was integrated: how many entries of its own, and where.
 
 Ranges of one institution follow each other without a gap, so its own export shows it that nothing is missing. After a
-stop one tally covers the time of the stop. Tallies themselves are not counted, or a quiet log would never rest.
+stop each hour that was missed has its own. Tallies themselves are not counted, or a quiet log would never rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -16,6 +15,7 @@ from core.errors import BashuError
 from database import Database
 from gateway.entries import Entries
 from ledger import store
+from ledger.model import Entry
 
 LOOK_EVERY_S: Final = 20.0
 
@@ -39,21 +39,21 @@ class Tallies:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def tally(self) -> int:
-        """Write the tallies that are due; return how many (0 too where this hour has its own)."""
+        """Write the tallies that are due, an hour after the other; return how many."""
         if not await store.is_tally_due(self._db):
             return 0
         async with self._db.transaction() as tx:
             clock = await store.lock_tally_clock(tx)
             if clock is None:
                 return 0
-            size = (await store.head(tx)).size
-            counted = await store.tally_counts(tx, begin=clock.to_index, end=size)
-            now: datetime = clock.now
-            entries = [
-                self._entries.tally(row.institution, from_index=row.from_index, to_index=size, count=row.count, ts=now)
-                for row in counted
-            ]
-            await store.move_tallies(tx, institutions=[row.institution for row in counted], to_index=size)
+            entries, marks, to_index = list[Entry](), await store.tally_marks(tx), clock.to_index
+            for hour in await store.tally_hours(tx, clock):
+                for name, count in (await store.tally_counts(tx, begin=to_index, end=hour.to_index)).items():
+                    span = {"from_index": marks.get(name, 0), "to_index": hour.to_index}
+                    entries.append(self._entries.tally(name, hour=hour.hour, count=count, ts=clock.now, **span))
+                    marks[name] = hour.to_index
+                to_index = hour.to_index
+            await store.move_tallies(tx, clock, marks=marks, to_index=to_index)
             if entries:
                 await store.append(tx, entries)
         return len(entries)

@@ -93,7 +93,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "object": "",
     # clock: where the database's clock should have been by what went by on a gateway's own, and where it was.
     "clock": "expected seen",
-    "tally": "institution from_index to_index count",
+    "tally": "institution hour from_index to_index count",
     # reviewed: what a reviewer asked to see or to take away; to_index is exclusive.
     "reviewed": "from_index to_index institution month day types",
 }

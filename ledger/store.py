@@ -456,39 +456,46 @@ def inconsistent(message: str, **metadata: str) -> BashuError:
 
 # Tallies.
 
-_TALLY_DUE: Final = "SELECT date_trunc('hour', bashu_now()) > hour FROM tally_clock"
-_LOCK_TALLY_CLOCK: Final = "SELECT hour, to_index FROM tally_clock FOR UPDATE SKIP LOCKED"
-_TALLY_NOW: Final = "SELECT bashu_now()"
+# A minute after the hour all that was dated in it is in the tree, unless the sealer stands still.
+_TALLY_UNTIL: Final = "date_trunc('hour', bashu_now() - interval '1 minute')"
+_TALLY_DUE: Final = f"SELECT {_TALLY_UNTIL} > hour FROM tally_clock"  # noqa: S608
+_LOCK_TALLY_CLOCK: Final = f"""
+SELECT {_TALLY_UNTIL} AS until, to_index, bashu_now() AS now FROM tally_clock FOR UPDATE SKIP LOCKED"""  # noqa: S608
+_TALLY_HOURS: Final = """
+SELECT hour, max(last) OVER (ORDER BY hour) + 1 AS to_index FROM (
+    SELECT date_trunc('hour', ts) AS hour, max(leaf_index) AS last FROM ledger_search
+    WHERE leaf_index >= $1 AND leaf_index < (SELECT size FROM ledger_head) GROUP BY 1) AS h
+WHERE hour < $2 ORDER BY hour"""
 _TALLY_COUNTS: Final = """
-SELECT s.institution, coalesce(max(m.to_index), 0) AS from_index, count(*) AS count
-FROM ledger_search AS s LEFT JOIN tally_mark AS m ON m.institution = s.institution
-WHERE s.leaf_index >= $1 AND s.leaf_index < $2 AND s.institution IS NOT NULL AND s.type <> 'TALLY'
-GROUP BY s.institution ORDER BY s.institution"""
-_MOVE_TALLY_CLOCK: Final = "UPDATE tally_clock SET hour = date_trunc('hour', bashu_now()), to_index = $1"
+SELECT institution, count(*) AS count FROM ledger_search
+WHERE leaf_index >= $1 AND leaf_index < $2 AND institution IS NOT NULL AND type <> 'TALLY'
+GROUP BY institution ORDER BY institution"""
+_TALLY_MARKS: Final = "SELECT institution, to_index FROM tally_mark"
+_MOVE_TALLY_CLOCK: Final = "UPDATE tally_clock SET hour = $1, to_index = $2"
 _MOVE_TALLY_MARKS: Final = """
-INSERT INTO tally_mark (institution, to_index) SELECT name, $2 FROM unnest($1::text[]) AS t (name)
+INSERT INTO tally_mark (institution, to_index) SELECT * FROM unnest($1::text[], $2::bigint[])
 ON CONFLICT (institution) DO UPDATE SET to_index = EXCLUDED.to_index"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TallyClock:
-    """How far tallies have counted: leaves below ``to_index``."""
+    """How far tallies have counted: leaves below ``to_index``; hours before ``until`` are over."""
 
     now: datetime
+    until: datetime
     to_index: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TallyCount:
-    """How many entries of an institution stand from where its last tally ended."""
+class TallyHour:
+    """An hour of which something is in the tree: the leaves after the hour before, below ``to_index``."""
 
-    institution: str
-    from_index: int
-    count: int
+    hour: datetime
+    to_index: int
 
 
 async def is_tally_due(db: Statements) -> bool:
-    """Tell whether an hour began that has no tallies yet."""
+    """Tell whether an hour is over that has no tallies yet."""
     return bool(await db.fetchval(_TALLY_DUE))
 
 
@@ -498,18 +505,31 @@ async def lock_tally_clock(tx: Statements) -> TallyClock | None:
     # Read again after the lock: who waited at the same moment finds the hour done.
     if row is None or not await is_tally_due(tx):
         return None
-    return TallyClock(now=await tx.fetchval(_TALLY_NOW), to_index=row["to_index"])
+    return TallyClock(**dict(row.items()))
 
 
-async def tally_counts(tx: Statements, *, begin: int, end: int) -> list[TallyCount]:
+async def tally_hours(tx: Statements, clock: TallyClock) -> list[TallyHour]:
+    """Return the hours to tally in order; an entry that stands after a later hour's counts in that one."""
+    rows = await tx.fetch(_TALLY_HOURS, clock.to_index, clock.until)
+    hours = [TallyHour(**dict(row.items())) for row in rows]
+    # Of hours whose last leaf stands before that of an earlier one nothing is left to count.
+    return [one for place, one in enumerate(hours) if place == 0 or one.to_index > hours[place - 1].to_index]
+
+
+async def tally_counts(tx: Statements, *, begin: int, end: int) -> dict[str, int]:
     """Count the leaves ``begin <= index < end`` by institution; those that have none there are left out."""
-    return [TallyCount(**dict(row.items())) for row in await tx.fetch(_TALLY_COUNTS, begin, end)]
+    return {row["institution"]: row["count"] for row in await tx.fetch(_TALLY_COUNTS, begin, end)}
 
 
-async def move_tallies(tx: Statements, *, institutions: Sequence[str], to_index: int) -> None:
-    """Note that this hour is done, and how far."""
-    await tx.execute(_MOVE_TALLY_CLOCK, to_index)
-    await tx.execute(_MOVE_TALLY_MARKS, list(institutions), to_index)
+async def tally_marks(tx: Statements) -> dict[str, int]:
+    """Return where each institution's last tally ended."""
+    return {row["institution"]: row["to_index"] for row in await tx.fetch(_TALLY_MARKS)}
+
+
+async def move_tallies(tx: Statements, clock: TallyClock, *, marks: Mapping[str, int], to_index: int) -> None:
+    """Note that the hours before ``clock.until`` are done, how far, and where institutions' tallies ended."""
+    await tx.execute(_MOVE_TALLY_CLOCK, clock.until, to_index)
+    await tx.execute(_MOVE_TALLY_MARKS, list(marks), list(marks.values()))
 
 
 # fsck.
