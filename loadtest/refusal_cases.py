@@ -17,6 +17,7 @@ from loadtest import wrong_tokens
 from loadtest.authority import PLATFORM_REGIONS, Grant, SigningAuthority
 from loadtest.observation import books, until
 from loadtest.questions import question
+from loadtest.refusal_events import evidence_stale, key_compromised, superseded
 from loadtest.refusal_world import ITEM, LENDER, OTHER_SUBJECT, SLOW_ITEM, SLOW_SUBJECT, SUBJECT, Attempt, World
 
 LOAN_PURPOSE: Final = "POST_LOAN_MANAGEMENT"
@@ -416,6 +417,7 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.CONSENT_REVOKED, "授权已撤回 revoked", _revoked),
     (Reason.CONSENT_PAUSED, "主体已暂停 paused by its subject", _paused),
     (Reason.CONSENT_HELD, "合规已暂停查询 held by an officer", _held),
+    (Reason.CONSENT_SUPERSEDED, "授权已被替代 superseded by another", superseded),
     (Reason.SUBJECT_FROZEN, "主体已冻结 file frozen", _frozen),
     (Reason.CONSENT_EXHAUSTED, "次数用尽 one use, asked twice", _exhausted),
     (Reason.FREQUENCY_EXCEEDED, "超出频次 once a day, asked twice", _too_often),
@@ -423,6 +425,8 @@ _REFUSED: Final[tuple[_Row, ...]] = (
     (Reason.RATE_LIMITED, "机构每日配额用尽 the institution's quota of the day is gone", _beyond_its_quota),
     (Reason.RATE_LIMITED, "第四次要求全部重发 everything again, a fourth time", _sent_again_too_often),
     (Reason.IN_PROGRESS, "首次查询进行中 first attempt under way", _under_way),
+    (Reason.ARTEFACT_UNKNOWN_KEY, "授权服务方密钥泄露 authority's key compromised", key_compromised),
+    (Reason.EVIDENCE_STALE, "存证停滞 sealer stands still for 30 s", evidence_stale),
 )
 _FAILED: Final[tuple[_Row, ...]] = ((Reason.PLATFORMS_UNAVAILABLE, "平台均未答复 no platform answers", _slow),)
 CASES: Final = tuple(

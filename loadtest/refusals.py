@@ -30,8 +30,6 @@ from loadtest.stack import Stack, dev_stack
 ANSWERED: Final = "answered"
 
 ELSEWHERE: Final = {
-    Reason.CONSENT_SUPERSEDED: "tests/integration/test_superseding.py",
-    Reason.EVIDENCE_STALE: "tests/unit/consent/test_admission_checks.py",
     Reason.OVERLOADED: "tests/integration/test_gateway_edge.py",
     Reason.OUT_OF_TIME: "tests/integration/test_gateway_edge.py",
     Reason.DRAINING: "tests/integration/test_gateway_edge.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from consent.checks import CHECKS
 from core.errors import Reason
 from loadtest.refusal_cases import CASES, Case, Trail
 from loadtest.refusal_world import World
@@ -19,6 +20,13 @@ def test_every_reason_of_the_contract_stands_in_exactly_one_place() -> None:
     requested = {case.reason for case in CASES}
     assert requested | ELSEWHERE.keys() == set(Reason)
     assert not requested & ELSEWHERE.keys()
+
+
+def test_every_reason_that_an_admission_can_give_is_asked_for() -> None:
+    given = {reason for check in CHECKS for reason in check.reasons}
+    asked_for = {case.reason for case in CASES if case.trail is Trail.DENIED}
+    # A stored artefact that was altered and a commitment key that is not at hand: no request brings these about.
+    assert given - asked_for == {Reason.LEDGER_INCONSISTENT, Reason.INTERNAL}
 
 
 @pytest.mark.parametrize(("reason", "proof"), ELSEWHERE.items())
