@@ -51,7 +51,7 @@ demo: $(VENV)/.runtime ## Show the main job: consent, one query to both regions,
 	@$(BIN)/python -m loadtest.demo
 
 dev: $(VENV)/.runtime ## Run the dev stack in the foreground until Ctrl-C
-	@$(BIN)/bashu-gateway dev --state $(STATE)
+	@$(BIN)/bashu-gateway dev --state $(STATE) $(ARGS)
 
 subjects: $(VENV)/.runtime ## Query every fixed subject and compare with what is expected
 	@$(BIN)/python -m loadtest.subjects

@@ -12,6 +12,7 @@ from adapters.chongqing.client import ChongqingAdapter
 from adapters.chongqing.exchange import POLLS, SUBMITS, ChongqingAccess
 from adapters.chongqing.exchange import PUBLISHED_DAILY as CHONGQING_DAILY
 from adapters.chongqing.exchange import PUBLISHED_RATES as CHONGQING_RATES
+from adapters.chongqing.shapes import PERSONAL_ITEMS as CHONGQING_PERSONAL
 from adapters.kit.config import Build, PlatformConfig, limits_of, platform_info, quota_of, transport_settings
 from adapters.kit.protocol import Adapter, PlatformLicence
 from adapters.rest_json.client import RestJsonAdapter
@@ -21,6 +22,7 @@ from adapters.sichuan.exchange import PUBLISHED_DAILY as SICHUAN_DAILY
 from adapters.sichuan.exchange import PUBLISHED_RATES as SICHUAN_RATES
 from adapters.sichuan.exchange import REQUESTS, SichuanAccess
 from adapters.sichuan.modules import ITEMS as SICHUAN_ITEMS
+from adapters.sichuan.modules import PERSONAL_ITEMS as SICHUAN_PERSONAL
 from core.clock import Clock
 from core.errors import BashuError, Reason, Turn
 from core.permit import SubjectKind
@@ -80,6 +82,11 @@ def _valid_licence(config: PlatformConfig, standard: Standard, today: date) -> P
     return licence
 
 
+def _may_tell_of_persons(licence: PlatformLicence, standard: Standard) -> bool:
+    """The gateway decides it again for each query; an adapter of a platform without the licence cannot even ask."""
+    return standard.licences.allows(licence.kind, SubjectKind.PERSON, Side.PROVIDER)
+
+
 def _chongqing(config: PlatformConfig, licence: PlatformLicence, standard: Standard, clock: Clock) -> Adapter:
     access = ChongqingAccess(
         caller_code=str(config.options["caller_code"]),
@@ -87,7 +94,13 @@ def _chongqing(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         jwks_file=config.secrets["qm_keys"],
     )
     return ChongqingAdapter(
-        platform=platform_info(config, licence, items=CHONGQING_ITEMS, purposes=_purposes(standard, "chongqing")),
+        platform=platform_info(
+            config,
+            licence,
+            items=CHONGQING_ITEMS,
+            purposes=_purposes(standard, "chongqing"),
+            personal_items=CHONGQING_PERSONAL if _may_tell_of_persons(licence, standard) else frozenset(),
+        ),
         access=access,
         transport=transport_settings(config),
         standard=standard,
@@ -103,7 +116,13 @@ def _sichuan(config: PlatformConfig, licence: PlatformLicence, standard: Standar
     if "previous_private_key" in config.secrets:
         keys[str(config.options["previous_key_id"])] = config.secrets["previous_private_key"]
     return SichuanAdapter(
-        platform=platform_info(config, licence, items=SICHUAN_ITEMS, purposes=_purposes(standard, "sichuan")),
+        platform=platform_info(
+            config,
+            licence,
+            items=SICHUAN_ITEMS,
+            purposes=_purposes(standard, "sichuan"),
+            personal_items=SICHUAN_PERSONAL if _may_tell_of_persons(licence, standard) else frozenset(),
+        ),
         access=SichuanAccess(credentials_file=config.secrets["credentials"], private_keys=keys),
         transport=transport_settings(config),
         standard=standard,

@@ -138,7 +138,7 @@ class SigningAuthority:
                 "form": "PORTAL",
                 "assurance": "AUTHORITY_VERIFIED",
                 "signatory": {
-                    "mandate": "LEGAL_REPRESENTATIVE",
+                    "mandate": "SELF" if kind == "person" else "LEGAL_REPRESENTATIVE",
                     "act": commitment,
                     "mandate_evidence_sha256": hashlib.sha256(b"mandate").hexdigest(),
                 },

@@ -7,10 +7,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from loadtest.authority import PURPOSE_TEXTS, Grant, SigningAuthority, letter_capture
 from loadtest.demo import ITEMS
 from loadtest.stack import read_stack
+from sandbox.persons import PERSONAL_ITEMS
+
+PERSONS_ITEMS: Final = tuple(sorted(PERSONAL_ITEMS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     grant = Grant(
         institution=chosen.institution,
         identifier=chosen.code,
-        items=tuple(chosen.item or ITEMS),
+        id_type="citizen_id" if chosen.person else "uscc",
+        items=tuple(chosen.item or (PERSONS_ITEMS if chosen.person else ITEMS)),
         optional_items=tuple(chosen.optional_item or ()),
         display=chosen.display,
         purpose=chosen.purpose,
@@ -53,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dev", type=Path, required=True, help="开发环境目录 folder of `bashu-gateway dev`")
     parser.add_argument("--institution", required=True, help="信息使用机构 who may ask, for example bank-cq")
     parser.add_argument("--code", required=True, help="统一社会信用代码 whose information it is")
+    parser.add_argument("--person", action="store_true", help="自然人 the code is an invented person's identity number")
     parser.add_argument("--authority", default="authority-cq", help="授权服务方 who signs (default %(default)s)")
     parser.add_argument(
         "--letter", type=Path, help="纸质授权书 scan of the sealed paper: the lender signs, not an authority"

@@ -9,6 +9,7 @@ from typing import Final
 from sandbox.baseline import Moment
 from sandbox.clock import DataClock
 from sandbox.facts import PlatformFile, PlatformId
+from sandbox.persons import is_person, person_file
 from sandbox.population import Population
 from sandbox.subjects import FIXED_SUBJECTS, FixedSubject
 
@@ -74,6 +75,8 @@ class World:
         return None if code is None else self.file(platform, code)
 
     def _make(self, platform: PlatformId, code: str, at: Moment) -> PlatformFile | None:
+        if is_person(code):
+            return person_file(platform, code, at)
         fixed = self._fixed.get(code)
         if fixed is not None:
             build = fixed.files.get(platform)

@@ -42,6 +42,11 @@ MIB = 1024 * 1024
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+def a_firm(code: str) -> Subject:
+    """A firm as a permit names it."""
+    return Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=code, name="")
+
+
 def a_permit(platform_id: str, items: frozenset[str], **changes: object) -> Permit:
     """A permit for one platform, good for an hour."""
     permit = Permit(

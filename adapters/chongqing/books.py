@@ -24,7 +24,7 @@ MAX_PAGES: Final = 4_000
 """200,000 lines: ten times the quota of a day."""
 _ITEMS: Final[Mapping[str, str]] = {kind: item for item, kind in KINDS.items()}
 _PAGES: Final = re.compile(r"[1-9]\d{0,5}", re.ASCII)
-_REQUIRED: Final = ("CXBH", "CXJG", "TYSHXYDM", "CXYY", "CXMK")
+_REQUIRED: Final = ("CXBH", "CXJG", "CXYY", "CXMK")
 
 
 async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPage) -> Book:
@@ -67,12 +67,20 @@ def _line(row: Element, path: str) -> BookLine:
         key=found["CXBH"],
         number=found["CXBH"],
         institution=found["CXJG"],
-        subject=Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=found["TYSHXYDM"], name=""),
+        subject=_subject(found, path),
         purpose=found["CXYY"],
         kinds=tuple(frozenset({_ITEMS[kind]} if kind in _ITEMS else ()) for kind in found["CXMK"].split(",")),
         at=_moment(found.get("SLSJ", ""), path),
         evidence=found.get("YT", ""),
     )
+
+
+def _subject(found: Mapping[str, str], path: str) -> Subject:
+    if code := found.get("TYSHXYDM"):
+        return Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=code, name="")
+    if number := found.get("ZJHM"):
+        return Subject(kind=SubjectKind.PERSON, id_type="citizen_id", identifier=number, name="")
+    raise malformed(f"{path}/TYSHXYDM")
 
 
 def _moment(text: str, path: str) -> datetime:

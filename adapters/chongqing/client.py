@@ -170,8 +170,7 @@ class ChongqingAdapter:
         )
         serial = first_serial + suffix
         fields = (
-            ("TYSHXYDM", enquiry.subject),
-            ("QYMC", permit.subject.name),
+            *enquiry.named(),
             ("CXYY", enquiry.purpose),
             ("SQSBH", authorisation),
             ("SQJZRQ", "" if grant is None else grant.last_day),

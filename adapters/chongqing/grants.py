@@ -12,11 +12,13 @@ from adapters.chongqing.codec import malformed
 from adapters.chongqing.exchange import Answer, Exchange
 from adapters.kit.failures import Failure, PlatformFailureError
 from core.clock import Clock
-from core.permit import Permit
+from core.permit import Permit, Subject, SubjectKind
 from standards.days import beijing_day, day
 from standards.malformed import MalformedValueError
 
 LONGEST_AUTHORISATION: Final = timedelta(days=180)
+CITIZEN_ID_KIND: Final = "10"
+"""``ZJLX`` of an identity card."""
 KNOWN_GRANTS: Final = 10_000
 UNDER_REVIEW, IN_FORCE, REJECTED, REVOKED, EXPIRED = "0", "1", "2", "3", "4"
 
@@ -31,9 +33,15 @@ class Enquiry:
     deadline: float
 
     @property
-    def subject(self) -> str:
-        """Return the subject's code."""
-        return self.permit.subject.identifier
+    def subject(self) -> Subject:
+        """Return who is asked about."""
+        return self.permit.subject
+
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """Return the tags that name the subject: code and name of a firm, kind and number of a person's card."""
+        if self.subject.kind is SubjectKind.PERSON:
+            return ("ZJLX", CITIZEN_ID_KIND), ("ZJHM", self.subject.identifier), ("XM", self.subject.name)
+        return ("TYSHXYDM", self.subject.identifier), ("QYMC", self.subject.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +92,7 @@ class Grants:
             last_day=last_day,
         )
         fields = (
-            ("TYSHXYDM", enquiry.subject),
-            ("QYMC", permit.subject.name),
+            *enquiry.named(),
             ("CXYY", enquiry.purpose),
             ("CXJG", permit.institution),
             ("SQMK", ",".join(enquiry.kinds)),

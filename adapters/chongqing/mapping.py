@@ -235,7 +235,7 @@ def _insurance(reading: Reading) -> Records:
     if months and total.HasField("paid_to_month"):
         max(months, key=lambda body: body.period).paid_to_month = total.paid_to_month
     if not months and found is not None:
-        total.uscc, total.insurance_kind = reading.result.subject, ALL
+        total.uscc, total.insurance_kind = reading.result.subject or "", ALL
         total.period = total.paid_to_month
         months = [total]
     return [record_of(body) for body in months], reading.group_with_rows("SHJF", "SBXX")
@@ -251,12 +251,12 @@ def _penalties(reading: Reading) -> Records:
     return records, "XZCF"
 
 
-def _say_whose(body: Message, owner: str, subject: str) -> None:
+def _say_whose(body: Message, owner: str, subject: str | None) -> None:
     """Hold the row's party to the subject, and say what kind of party it is where the message has a place for it."""
-    if getattr(body, owner) != subject:
+    if getattr(body, owner) != (subject or ""):
         raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
     if "party_type" in body.DESCRIPTOR.fields_by_name:
-        kind = "SOLE_PROPRIETOR" if subject.startswith(SOLE_PROPRIETOR) else "ORGANISATION"
+        kind = "SOLE_PROPRIETOR" if (subject or "").startswith(SOLE_PROPRIETOR) else "ORGANISATION"
         setattr(body, "party_type", kind)  # noqa: B010 - a message whose descriptor was asked in the line above
 
 
@@ -354,7 +354,7 @@ def _listed(listing: Listing) -> Callable[[Reading], Records]:
                 if choice != listing.choice:
                     continue
             body = listing.message()
-            if listing.owner is not None:
+            if listing.owner is not None and reading.result.subject is not None:
                 setattr(body, listing.owner, reading.result.subject)
             marks = set(reading.fill(body, listing.shape, row, path))
             if listing.owner is not None:

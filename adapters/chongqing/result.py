@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from adapters.chongqing.codec import Reply, cells, malformed
 from adapters.chongqing.reading import day
 from adapters.kit.failures import Failure, PlatformFailureError
+from core.permit import Subject, SubjectKind
 from standards.days import start_of_day
 from standards.malformed import MalformedValueError
 
@@ -52,9 +53,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A result of all pages. ``tags`` are BODY's own; ``missing`` are the kinds of ``QSMK``."""
+    """A result of all pages. ``tags`` are BODY's own; ``missing`` are the kinds of ``QSMK``.
 
-    subject: str
+    ``subject`` is the firm's code, None of a person: no record holds an identity number.
+    """
+
+    subject: str | None
     name: str
     tags: Mapping[str, str]
     groups: Mapping[str, Group]
@@ -75,17 +79,20 @@ class Result:
         return found
 
 
-def page_of(reply: Reply, raw: bytes, *, job: str, subject: str, wanted: int) -> Page:
+def page_of(reply: Reply, raw: bytes, *, job: str, subject: Subject, wanted: int) -> Page:
     """Check one page by itself. Raises PlatformFailureError (MALFORMED)."""
     if reply.body is None:
         raise malformed("BODY")
     tags = cells(reply.body, "BODY")
     if tags.get("RWH") != job:
         raise malformed("BODY/RWH")
-    if tags.get("TYSHXYDM") != subject:
+    key, other, name = (
+        ("ZJHM", "TYSHXYDM", "XM") if subject.kind is SubjectKind.PERSON else ("TYSHXYDM", "ZJHM", "QYMC")
+    )
+    if tags.get(key) != subject.identifier or other in tags:
         raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
-    if not tags.get("QYMC"):
-        raise malformed("BODY/QYMC")
+    if not tags.get(name):
+        raise malformed(f"BODY/{name}")
     page, pages = (_number(tags, tag) for tag in ("DQYS", "ZYS"))
     if page != wanted or page > pages:
         raise malformed("BODY/DQYS")
@@ -110,8 +117,8 @@ def put_together(pages: Sequence[Page]) -> Result:
     for page in pages:
         digest.update(page.raw)
     return Result(
-        subject=first.tags["TYSHXYDM"],
-        name=first.tags["QYMC"],
+        subject=first.tags.get("TYSHXYDM"),
+        name=first.tags.get("QYMC") or first.tags["XM"],
         tags=first.tags,
         groups={name: Group(as_of=as_of[name], rows=tuple(found)) for name, found in rows.items()},
         missing=frozenset(filter(None, first.tags.get("QSMK", "").split(","))),

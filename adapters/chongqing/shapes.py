@@ -63,6 +63,8 @@ PUBLIC_KINDS: Final = frozenset({
     "ZSCQ", "ZJTX", "RYBZ", "XZXK", "HBXX", "HGXX",
 })  # fmt: skip
 """Kinds that need no authorisation (column P)."""
+PERSONAL_ITEMS: Final = frozenset({"judgment_debtor", "dishonest_judgment_debtor", "housing_provident_fund"})
+"""Items that are asked about natural persons too."""
 GROUP_KINDS: Final[Mapping[str, frozenset[str]]] = {
     "JBXX": frozenset({"JBXX"}),
     "GDXX": frozenset({"GDXX"}),

@@ -142,7 +142,7 @@ def _not_asked(platform: PlatformInfo, permit: Permit, item: str, now: datetime)
         return refused(Failure.SKIPPED, "NOT_GRANTED")
     if permit.expires_at <= now:
         return refused(Failure.SKIPPED, "PERMIT_EXPIRED")
-    if permit.subject.kind is not SubjectKind.ENTERPRISE:
+    if permit.subject.kind is SubjectKind.PERSON and item not in platform.personal_items:
         return refused(Failure.SKIPPED, "PERSONS_NOT_SERVED")
     if permit.purpose not in platform.purposes:
         return refused(Failure.DENIED, "PURPOSE_NOT_OFFERED")

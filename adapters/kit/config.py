@@ -54,7 +54,12 @@ Raises KeyError naming the secret or option that lacks, OSError or ValueError fo
 
 
 def platform_info(
-    config: PlatformConfig, licence: PlatformLicence, *, items: frozenset[str], purposes: Mapping[str, str]
+    config: PlatformConfig,
+    licence: PlatformLicence,
+    *,
+    items: frozenset[str],
+    purposes: Mapping[str, str],
+    personal_items: frozenset[str] = frozenset(),
 ) -> PlatformInfo:
     """Return who is asked; ``purposes`` maps the standard's purposes to the platform's own codes."""
     return PlatformInfo(
@@ -68,6 +73,7 @@ def platform_info(
         purposes=dict(purposes),
         agreement_id=config.agreement_id,
         pia_id=config.pia_id,
+        personal_items=personal_items,
     )
 
 

@@ -28,7 +28,8 @@ class PlatformInfo:
     """A connected platform, as its configuration and the standard describe it.
 
     ``region`` is the GB/T 2260 code of its province; ``platform_kind`` is a code of the list ``platform_kind``;
-    ``items`` are the data items that the adapter can ask; ``purposes`` maps purpose ids to the platform's own codes;
+    ``items`` are the data items that the adapter can ask, ``personal_items`` those that it asks about persons too;
+    ``purposes`` maps purpose ids to the platform's own codes;
     ``agreement_id`` and ``pia_id`` name the agreement and the impact assessment (rule R44).
     """
 
@@ -42,6 +43,7 @@ class PlatformInfo:
     purposes: Mapping[str, str]
     agreement_id: str
     pia_id: str
+    personal_items: frozenset[str] = frozenset()
 
 
 class Adapter(Protocol):

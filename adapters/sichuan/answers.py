@@ -49,7 +49,7 @@ class Collected:
 
 
 def outcomes_of(
-    collected: Collected, modules: Iterable[Module], *, subject: str, standard: Standard
+    collected: Collected, modules: Iterable[Module], *, subject: str | None, standard: Standard
 ) -> Mapping[str, Outcome]:
     """Return the outcome of the item of each module; one that breaks, or is about somebody else, is MALFORMED alone."""
     outcomes: dict[str, Outcome] = {}

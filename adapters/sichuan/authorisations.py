@@ -13,14 +13,16 @@ import msgspec
 from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.sichuan import messages as sc
 from adapters.sichuan.exchange import Exchange, Query
-from adapters.sichuan.modules import modules_of
+from adapters.sichuan.modules import PERSONAL_ITEMS, modules_of
 from adapters.sichuan.refusals import REVIEW_TAKES
 from core.clock import Clock
-from core.permit import Permit
+from core.permit import Permit, Subject, SubjectKind
 from standards.days import beijing_day
 
 LONGEST: Final = timedelta(days=365)
 """One day less than the platform takes: its clock is behind, so its day may still be yesterday."""
+CITIZEN_ID_KIND: Final = "10"
+"""``idType`` of an identity card."""
 KNOWN: Final = 10_000
 FILINGS: Final = 2
 """A filing that is answered with an expired one is sent once more; then the platform contradicts itself."""
@@ -70,7 +72,7 @@ class Authorisations:
         known = self._known.get(_key(permit, query))
         if known is not None and known.modules >= modules and known.last_day >= today.isoformat():
             return known.authorization_id
-        filed = await self._filed(permit, query, modules | consented_modules(permit.artefact or b""), today)
+        filed = await self._filed(permit, query, modules | _grantable(permit), today)
         while len(self._known) >= KNOWN:
             self._known.pop(next(iter(self._known)))
         self._known[_key(permit, query)] = filed
@@ -84,7 +86,7 @@ class Authorisations:
         artefact = permit.artefact or b""
         body = msgspec.json.encode(
             {
-                "creditCode": query.subject,
+                **named(permit.subject),
                 "queryReason": query.reason,
                 "modules": sorted(modules),
                 "institution": query.institution,
@@ -116,6 +118,20 @@ class Authorisations:
                 raise PlatformFailureError(Failure.DENIED, f"authorization {answer.state}")
             case _:
                 raise PlatformFailureError(Failure.MALFORMED, "authorization.state")
+
+
+def _grantable(permit: Permit) -> frozenset[str]:
+    granted = consented_modules(permit.artefact or b"")
+    if permit.subject.kind is SubjectKind.ENTERPRISE:
+        return granted
+    return granted & {module.name for module in modules_of(PERSONAL_ITEMS)}
+
+
+def named(subject: Subject) -> dict[str, object]:
+    """Return the members of a body that name the subject: a firm's code, or a person's card."""
+    if subject.kind is SubjectKind.PERSON:
+        return {"person": {"idType": CITIZEN_ID_KIND, "idNo": subject.identifier, "name": subject.name}}
+    return {"creditCode": subject.identifier}
 
 
 def consented_modules(artefact: bytes) -> frozenset[str]:

@@ -18,7 +18,7 @@ from adapters.kit.failures import Failure, PlatformFailureError
 from adapters.kit.protocol import Book, DisputeCase, DisputeStanding, OnPage, PlatformInfo
 from adapters.kit.transport import TransportSettings
 from adapters.sichuan.answers import Answered, Collected, outcomes_of
-from adapters.sichuan.authorisations import Authorisations
+from adapters.sichuan.authorisations import Authorisations, named
 from adapters.sichuan.books import book_key, read_book
 from adapters.sichuan.disputes import send_dispute
 from adapters.sichuan.exchange import Exchange, Query, SichuanAccess
@@ -27,7 +27,7 @@ from adapters.sichuan.reading import MAPPING_VERSION, WRONG_SUBJECT
 from adapters.sichuan.refusals import RefusedError
 from adapters.sichuan.reports import may_be_asked_again, read_module, read_report
 from core.clock import Clock
-from core.permit import Permit
+from core.permit import Permit, Subject, SubjectKind
 from standards.answer import ItemAnswer
 from standards.catalogue import Standard
 
@@ -102,7 +102,7 @@ class SichuanAdapter:
         query = Query(
             request_id=str(permit.request_id),
             institution=permit.institution,
-            subject=permit.subject.identifier,
+            subject=_code(permit.subject),
             reason=self._platform.purposes[permit.purpose],
             evidence=permit.intent_leaf_hash,
             deadline=deadline,
@@ -111,7 +111,7 @@ class SichuanAdapter:
             collected = await self._collected(permit, query, modules)
         except PlatformFailureError as failure:
             return unasked | dict.fromkeys(askable, failed(failure))
-        found = outcomes_of(collected, modules, subject=query.subject, standard=self._standard)
+        found = outcomes_of(collected, modules, subject=_code(permit.subject), standard=self._standard)
         return unasked | {item: with_privacy(outcome, permit) for item, outcome in found.items() if item in askable}
 
     async def _collected(self, permit: Permit, query: Query, modules: Sequence[Module]) -> Collected:
@@ -142,12 +142,13 @@ class SichuanAdapter:
 
     async def _report(self, permit: Permit, query: Query, modules: Sequence[Module], authorisation: str) -> Collected:
         body: dict[str, Any] = {
-            "creditCode": query.subject,
+            **named(permit.subject),
             "modules": [module.name for module in modules],
             "queryReason": query.reason,
             "months": MONTHS,
         }
-        body |= {"name": permit.subject.name} if permit.subject.name else {}
+        if permit.subject.name and permit.subject.kind is SubjectKind.ENTERPRISE:
+            body["name"] = permit.subject.name
         body |= {"authorizationId": authorisation} if authorisation else {}
         remaining_ms = int((query.deadline - self._clock.monotonic()) * REPORT_SHARE * 1000)
         wait_ms = max(SHORTEST_WAIT_MS, min(LONGEST_WAIT_MS, remaining_ms))
@@ -158,7 +159,7 @@ class SichuanAdapter:
             headers={"X-Deadline-Ms": str(wait_ms), "internal-zip-version": "1"},
             body=msgspec.json.encode(body),
         )
-        return read_report(sealed, modules, subject=query.subject, now=self._clock.now())
+        return read_report(sealed, modules, subject=permit.subject, now=self._clock.now())
 
     async def _with_further_pages(
         self, query: Query, collected: Collected, modules: Sequence[Module], authorisation: str
@@ -191,7 +192,8 @@ class SichuanAdapter:
         total = first.total or 0
         rows, bodies = list(first.rows), list(first.bodies)
         contradiction = PlatformFailureError(Failure.MALFORMED, f"{module.name}.total")
-        if total > MAX_ROWS:
+        # Further pages are asked by address, where no identity number may stand: a person's lists come whole.
+        if total > MAX_ROWS or (query.subject is None and total > len(rows)):
             raise PlatformFailureError(Failure.OVERSIZED, f"{module.name}.total")
         for number in range(2, -(-total // PAGE_ROWS) + 1):
             page = await self._page(query, module, number, name=name, authorisation=authorisation)
@@ -204,7 +206,7 @@ class SichuanAdapter:
         return replace(first, rows=rows, bodies=tuple(bodies))
 
     async def _page(self, query: Query, module: Module, number: int, *, name: str, authorisation: str) -> Answered:
-        subject = {module.key: name if module.key == NAME else query.subject}
+        subject = {module.key: name if module.key == NAME else query.subject or ""}
         months = {"months": str(MONTHS)} if module.name in MONTHLY else {}
         pages = {"pageNumber": str(number), "pageSize": str(PAGE_ROWS)}
         group, _, short = module.name.partition("/")
@@ -221,3 +223,8 @@ class SichuanAdapter:
             as_of=sealed.raw.headers.get("x-data-asof", ""),
             body=sealed.raw.body,
         )
+
+
+def _code(subject: Subject) -> str | None:
+    """Return a firm's code, None of a person."""
+    return subject.identifier if subject.kind is SubjectKind.ENTERPRISE else None

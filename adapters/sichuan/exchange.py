@@ -63,11 +63,14 @@ class Credentials(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What every call of one query has in common; ``deadline`` is on the monotonic clock."""
+    """What every call of one query has in common; ``deadline`` is on the monotonic clock.
+
+    ``subject`` is a firm's code, None of a person: what stands in addresses and records is never an identity number.
+    """
 
     request_id: str
     institution: str
-    subject: str = field(repr=False)
+    subject: str | None = field(repr=False)
     reason: str
     evidence: bytes
     deadline: float

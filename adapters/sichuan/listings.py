@@ -52,7 +52,7 @@ class Listing:
             at = path_of(reading, number)
             reading.drop(*(getattr(row, name) for name in self.personal))
             body = self.message()
-            if self.owner is not None:
+            if self.owner is not None and reading.subject is not None:
                 setattr(body, self.owner, reading.subject)
             for member in self.members:
                 value = member.read(reading, getattr(row, member.name), at(member.name))

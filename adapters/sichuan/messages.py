@@ -42,8 +42,9 @@ class Token(Struct, rename={"token": "rbac_token", "expires_in": "expiresIn"}):
 class Who(Struct, rename="camel"):
     """Subject of a report."""
 
-    credit_code: Text
     name: Text
+    credit_code: Words = None
+    id_no: Words = None
 
 
 class ModuleAnswer(Struct, rename="camel"):

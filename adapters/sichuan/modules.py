@@ -138,6 +138,10 @@ MODULES: Final[Mapping[str, Module]] = (
 ITEMS: Final = frozenset(item for module in MODULES.values() for item in module.items)
 
 
+PERSONAL_ITEMS: Final = frozenset({"judgment_debtor", "dishonest_judgment_debtor", "housing_provident_fund"})
+"""Items that are asked about natural persons too."""
+
+
 def modules_of(items: frozenset[str]) -> tuple[Module, ...]:
     """Return the modules that bring these items, in the order of the page."""
     return tuple(module for module in MODULES.values() if not items.isdisjoint(module.items))

@@ -23,10 +23,10 @@ WRONG_SUBJECT: Final = "WRONG_SUBJECT"
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """One module being read: whose it is, the standard, and the personal values dropped so far."""
+    """One module being read: whose it is (None: a person's), the standard, and the personal values dropped so far."""
 
     module: str
-    subject: str
+    subject: str | None
     name: str
     standard: Standard
     dropped: int = 0

@@ -16,11 +16,12 @@ from adapters.sichuan.exchange import HTTP_OK, Sealed
 from adapters.sichuan.modules import Module
 from adapters.sichuan.reading import WRONG_SUBJECT
 from adapters.sichuan.refusals import EXPIRED, RefusedError
+from core.permit import Subject, SubjectKind
 
 _REPORT: Final = msgspec.json.Decoder(sc.Report)
 
 
-def read_report(sealed: Sealed, modules: Sequence[Module], *, subject: str, now: datetime) -> Collected:
+def read_report(sealed: Sealed, modules: Sequence[Module], *, subject: Subject, now: datetime) -> Collected:
     """Decode a report. Raises PlatformFailureError where the whole of it breaks or is about another subject."""
     body, payload = sealed.raw.body, sealed.opened.payload
     if sealed.opened.status == NO_DATA:
@@ -31,7 +32,10 @@ def read_report(sealed: Sealed, modules: Sequence[Module], *, subject: str, now:
         report = _REPORT.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise PlatformFailureError(Failure.MALFORMED, "report") from None
-    if report.subject.credit_code != subject:
+    told = report.subject
+    is_person = subject.kind is SubjectKind.PERSON
+    key, other = (told.id_no, told.credit_code) if is_person else (told.credit_code, told.id_no)
+    if key != subject.identifier or other:
         raise PlatformFailureError(Failure.MALFORMED, WRONG_SUBJECT)
     asked = {module.name for module in modules}
     return Collected(

@@ -105,6 +105,9 @@ PUBLIC_KINDS: Final = frozenset(
 )
 """Marked P in section 7: asked for without an authorisation under ``BGLX`` 1."""
 
+PERSONAL_KINDS: Final = frozenset({Kind.BZXR, Kind.SXXX, Kind.GJJX})
+"""Held about natural persons; any other kind asked about one is ``2004``."""
+
 PURPOSES: Final = frozenset(f"0{number}" for number in range(1, 10))
 """``CXYY`` 01 to 09."""
 

@@ -16,6 +16,7 @@ from sandbox.chongqing.submitting import expected_end
 from sandbox.chongqing.writer import tag, tags
 from sandbox.facts import PlatformId
 from sandbox.faults import FaultKind
+from sandbox.persons import CITIZEN_ID_KIND, is_person
 
 _STUCK_AT: Final = "60"
 _OTHER_SUBJECTS: Final = ("91500105XXTT00018M", "91500105XXTT00034B")
@@ -87,8 +88,7 @@ def _page(subject: str, result: Result, wanted: PageRequest, *, extra: str) -> A
     inner = tags(
         (
             ("RWH", wanted.job_number),
-            ("TYSHXYDM", subject),
-            ("QYMC", result.name),
+            *_whose(subject, result.name),
             ("SJSJ", compact_day(result.as_of)),
             ("DQYS", str(wanted.page)),
             ("ZYS", str(page_count(result.groups))),
@@ -98,6 +98,12 @@ def _page(subject: str, result: Result, wanted: PageRequest, *, extra: str) -> A
     fhm = _completeness(result.groups, result.missing)
     inner += page_text(result.groups, wanted.page) + extra
     return Answer(fhm=fhm, words=fhm.words, inner=inner, is_signed=True)
+
+
+def _whose(subject: str, name: str) -> tuple[tuple[str, str], ...]:
+    if is_person(subject):
+        return ("ZJLX", CITIZEN_ID_KIND), ("ZJHM", subject), ("XM", name)
+    return ("TYSHXYDM", subject), ("QYMC", name)
 
 
 def _completeness(found: tuple[Group, ...], missing: frozenset[Kind]) -> Fhm:

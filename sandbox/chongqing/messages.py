@@ -10,6 +10,7 @@ from typing import Final
 from core.clock import SHANGHAI
 from sandbox.chongqing.codes import PURPOSES, Kind
 from sandbox.chongqing.reader import Element
+from sandbox.persons import CITIZEN_ID, CITIZEN_ID_KIND
 
 LONGEST_AUTHORISATION: Final = timedelta(days=180)
 
@@ -21,6 +22,7 @@ _JOB_NUMBER: Final = re.compile(r"RW[0-9A-Z]{1,30}")
 _PAGE: Final = re.compile(r"[1-9][0-9]{0,8}")
 _DAY: Final = re.compile(r"[0-9]{8}")
 _MAX_NAME: Final = 200
+_PERSONS_TAGS: Final = ("ZJLX", "ZJHM", "XM")
 _MAX_ARTEFACT: Final = 32_768
 _MAX_AUTHORISATION_NUMBER: Final = 32
 _MAX_REASON: Final = 2_000
@@ -114,8 +116,8 @@ def filing(body: Element, *, today: date) -> Filing | None:
     if not formed or not kinds or last_day is None or last_day > today + LONGEST_AUTHORISATION:
         return None
     return Filing(
-        subject=body.value("TYSHXYDM"),
-        name=body.value("QYMC"),
+        subject=subject_of(body),
+        name=body.value("QYMC") or body.value("XM"),
         purpose=body.value("CXYY"),
         institution=institution,
         kinds=kinds,
@@ -133,8 +135,8 @@ def submission(body: Element, *, jgdm: str, lsh: str) -> Submission | None:
     if not formed or kinds is None or not _authorisation_formed(body):
         return None
     return Submission(
-        subject=body.value("TYSHXYDM"),
-        name=body.value("QYMC"),
+        subject=subject_of(body),
+        name=body.value("QYMC") or body.value("XM"),
         purpose=body.value("CXYY"),
         authorisation=body.value("SQSBH") if body.value("BGLX") == "2" else None,
         last_day=_day(body.value("SQJZRQ")),
@@ -195,12 +197,25 @@ def _authorisation_formed(body: Element) -> bool:
             return False
 
 
+def subject_of(body: Element) -> str:
+    """Return the subject's key: a firm's code, or a person's identity number."""
+    return body.value("TYSHXYDM") or body.value("ZJHM")
+
+
 def _subject_formed(body: Element) -> bool:
+    code = body.value("TYSHXYDM")
+    is_firm = _USCC.fullmatch(code) is not None and not any(body.value(tag) for tag in _PERSONS_TAGS)
     return (
-        _USCC.fullmatch(body.value("TYSHXYDM")) is not None
-        and len(body.value("QYMC")) <= _MAX_NAME
+        ((is_firm and not CITIZEN_ID.fullmatch(code)) or _is_person(body))
+        and max(len(body.value(tag)) for tag in ("QYMC", "XM")) <= _MAX_NAME
         and body.value("CXYY") in PURPOSES
     )
+
+
+def _is_person(body: Element) -> bool:
+    is_identified = body.value("ZJLX") == CITIZEN_ID_KIND and CITIZEN_ID.fullmatch(body.value("ZJHM")) is not None
+    # A name beside the number, always: a mistyped number must not bring somebody else's report.
+    return is_identified and bool(body.value("XM")) and not body.value("TYSHXYDM") and not body.value("QYMC")
 
 
 def _kinds(joined: str) -> frozenset[Kind] | None:

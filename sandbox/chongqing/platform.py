@@ -124,7 +124,7 @@ class Platform:
         subject = None
         if request is not None:
             job = self.state.jobs.find(request.body.value("RWH"), jgdm=call.jgdm)
-            subject = request.body.value("TYSHXYDM") or (job.subject if job is not None else None)
+            subject = messages.subject_of(request.body) or (job.subject if job is not None else None)
         shown = _SHOWN.get(transaction, _SHOWN_ANYWHERE)
         fault = self.faults.take(PlatformId.CHONGQING, subject, transaction, shown=shown)
         return None if fault is None else fault.kind

@@ -10,6 +10,7 @@ from sandbox.chongqing.messages import compact_day, compact_time
 from sandbox.chongqing.paging import ROWS_A_PAGE
 from sandbox.chongqing.state import Asked, State
 from sandbox.chongqing.writer import nest, tags
+from sandbox.persons import is_person
 
 
 def reconcile(state: State, asked: Asked) -> Answer:
@@ -34,7 +35,7 @@ def _row(line: Enquiry) -> str:
             (
                 ("CXBH", line.key),
                 ("CXJG", line.institution),
-                ("TYSHXYDM", line.subject),
+                ("ZJHM" if is_person(line.subject) else "TYSHXYDM", line.subject),
                 ("CXYY", line.purpose),
                 ("CXMK", ",".join(line.kinds)),
                 ("SLSJ", compact_time(line.at)),

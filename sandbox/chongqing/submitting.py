@@ -8,7 +8,7 @@ from typing import Final
 from sandbox import books
 from sandbox.chongqing import authorisations, messages
 from sandbox.chongqing.answers import Answer, bare
-from sandbox.chongqing.codes import PUBLIC_KINDS, Fhm, Kind
+from sandbox.chongqing.codes import PERSONAL_KINDS, PUBLIC_KINDS, Fhm, Kind
 from sandbox.chongqing.jobs import Job
 from sandbox.chongqing.messages import Submission, compact_time
 from sandbox.chongqing.serials import Serial
@@ -16,6 +16,7 @@ from sandbox.chongqing.state import Asked, State, is_same_body
 from sandbox.chongqing.writer import tag
 from sandbox.facts import PlatformFile
 from sandbox.faults import FaultKind
+from sandbox.persons import is_person
 
 STUCK_FOR: Final = timedelta(seconds=60)
 """What a job that never ends still promises, every time it is asked."""
@@ -46,6 +47,8 @@ def expected_end(state: State, *, never_ends: bool) -> str:
 
 def _granted(state: State, asked: Asked, question: Submission) -> frozenset[Kind] | Fhm:
     """Return the kinds that the answer will hold, or the code of the refusal."""
+    if is_person(question.subject) and not (question.kinds and question.kinds <= PERSONAL_KINDS):
+        return Fhm.AUTHORISATION_SCOPE
     if question.authorisation is None:
         kinds = question.kinds or PUBLIC_KINDS
         return kinds if kinds <= PUBLIC_KINDS else Fhm.AUTHORISATION_SCOPE

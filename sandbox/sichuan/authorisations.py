@@ -45,7 +45,7 @@ class Authorisation:
     """One authorisation; ``valid_to`` is its last day, inside."""
 
     authorisation_id: str
-    credit_code: str
+    subject: str
     reason: str
     modules: tuple[str, ...]
     institution: str
@@ -114,7 +114,7 @@ class Authorisations:
         found = self._find(authorisation_id)
         if found is None:
             raise forbidden(AUTHORIZATION_REQUIRED)
-        if (found.credit_code, found.institution, found.reason) != (code, institution, reason):
+        if (found.subject, found.institution, found.reason) != (code, institution, reason):
             raise forbidden(SUBJECT_MISMATCH)
         if found.state is not State.ACTIVE:
             raise forbidden(f"authorization {found.state.lower()}")
@@ -143,7 +143,7 @@ class Authorisations:
         now = self._clock.now()
         fresh = Authorisation(
             authorisation_id=f"SCA{now.astimezone(SHANGHAI):%Y%m%d}{self._number:06d}",
-            credit_code=body.credit_code,
+            subject=body.subject,
             reason=body.query_reason,
             modules=tuple(body.modules),
             institution=body.institution,
@@ -172,7 +172,7 @@ class Authorisations:
             Filing(
                 key=row.authorisation_id,
                 institution=row.institution,
-                subject=row.credit_code,
+                subject=row.subject,
                 purpose=row.reason,
                 kinds=row.modules,
                 at=row.changed_at,
@@ -183,4 +183,4 @@ class Authorisations:
 
 
 def _letter(body: AuthorisationBody) -> tuple[str, str, str, str]:
-    return body.credit_code, body.query_reason, body.institution, body.artefact_digest
+    return body.subject, body.query_reason, body.institution, body.artefact_digest

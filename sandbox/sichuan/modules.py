@@ -224,6 +224,10 @@ _ALL: Final = (
 )
 
 MODULES: Final[Mapping[str, Module]] = {module.name: module for module in _ALL}
+PERSONAL_MODULES: Final = frozenset(
+    {"justices/enforcements", "justices/discredit-enforcements", "ent-operate/housing-fund"}
+)
+"""Held about natural persons too."""
 
 
 def payload(module: Module, file: PlatformFile | None, window: Window) -> Payload:

@@ -12,6 +12,7 @@ from sandbox.books import Book, Enquiry
 from sandbox.clock import Clocks
 from sandbox.facts import PlatformFile, PlatformId
 from sandbox.faults import FaultKind, Faults
+from sandbox.persons import is_person
 from sandbox.sichuan.authorisations import Authorisations
 from sandbox.sichuan.envelope import DataStatus
 from sandbox.sichuan.modules import MODULES, MONTHS_MOST, Module, Payload, SubjectKey, Window, payload
@@ -99,17 +100,19 @@ class Queries:
         """Answer a composite call; trouble with one module stands in that module alone."""
         check_report_body(body)
         reason = checked_purpose(body.query_reason)
-        file = self._world.file(PlatformId.SICHUAN, body.credit_code)
+        file = self._world.file(PlatformId.SICHUAN, body.subject)
         if file is None:
             return ReportAnswer(payload=Payload(status=DataStatus.NODATA, content=None), waits=False)
-        if body.name is not None and body.name.translate(_BRACKETS).strip() != file.name:
+        name = body.name if body.person is None else body.person.name
+        if name is not None and name.translate(_BRACKETS).strip() != file.name:
             raise forbidden("name and credit code differ")
         parts = {name: self._part(name, file, body, asker, reason) for name in body.modules}
         answered = [name for name, part in parts.items() if part["status"] == HTTPStatus.OK]
         if answered:
             self._mark(file, answered, asker, reason, body.authorization_id)
         status = DataStatus.SUCCESS if len(answered) == len(parts) else DataStatus.PARTIAL
-        content = {"subject": {"creditCode": file.code, "name": file.name}, "modules": parts}
+        whose = {"idNo" if is_person(file.code) else "creditCode": file.code, "name": file.name}
+        content = {"subject": whose, "modules": parts}
         waits = any(part["status"] == HTTPStatus.GATEWAY_TIMEOUT for part in parts.values())
         return ReportAnswer(payload=Payload(status=status, content=content), waits=waits)
 

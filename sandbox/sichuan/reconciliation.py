@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any, Final
 
 from sandbox.books import Book, Enquiry
+from sandbox.persons import is_person
 from sandbox.sichuan.envelope import DataStatus
 from sandbox.sichuan.modules import Payload
 
@@ -34,7 +35,7 @@ def _row(line: Enquiry) -> dict[str, Any]:
         "authorizationId": None if under == line.institution else under,
         "requestId": request_id,
         "institution": line.institution,
-        "creditCode": line.subject,
+        "idNo" if is_person(line.subject) else "creditCode": line.subject,
         "queryReason": line.purpose,
         "modules": list(line.kinds),
         "receivedAt": int(line.at.timestamp() * 1000),

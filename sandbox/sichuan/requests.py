@@ -12,11 +12,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from sandbox.persons import CITIZEN_ID, CITIZEN_ID_KIND, is_person
 from sandbox.sichuan.modules import (
     MODULES,
     MONTHS_DEFAULT,
     MONTHS_MOST,
     PAGE_SIZE,
+    PERSONAL_MODULES,
     Module,
     SubjectKey,
     Window,
@@ -44,27 +46,47 @@ class Asker:
     evidence: str | None
 
 
+class Person(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A natural person as a subject, in a body only: an identity number never stands in an address."""
+
+    id_type: str
+    id_no: str
+    name: str
+
+
 class AuthorisationBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Body of ``POST /v2/authorizations``."""
 
-    credit_code: str
     query_reason: str
     modules: list[str]
     institution: str
     valid_to: date
     artefact_digest: str
     artefact: str
+    credit_code: str | None = None
+    person: Person | None = None
+
+    @property
+    def subject(self) -> str:
+        """The subject's key."""
+        return key_of(self.credit_code, self.person)
 
 
 class ReportBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Body of ``POST /v2/reports``. ``query_reason`` absent is refused as a purpose, not as a parameter."""
 
-    credit_code: str
     modules: list[str]
+    credit_code: str | None = None
+    person: Person | None = None
     name: str | None = None
     query_reason: str | None = None
     authorization_id: str | None = None
     months: int = MONTHS_DEFAULT
+
+    @property
+    def subject(self) -> str:
+        """The subject's key."""
+        return key_of(self.credit_code, self.person)
 
 
 _Body = TypeVar("_Body", bound=msgspec.Struct)
@@ -124,7 +146,11 @@ def subject_key(query: Mapping[str, str], key: SubjectKey) -> str:
         if not 0 < len(value) <= _NAME_MOST:
             raise invalid(key.value)
         return value
-    return _matching(_CODE, value, key.value)
+    code = _matching(_CODE, value, key.value)
+    if is_person(code):
+        # Addresses end up in logs along the way.
+        raise invalid(key.value)
+    return code
 
 
 def book_page(day: str, query: Mapping[str, str], today: date) -> tuple[date, int]:
@@ -152,7 +178,7 @@ def window(query: Mapping[str, str], module: Module) -> Window:
 
 def check_authorisation_body(body: AuthorisationBody) -> None:
     """Refuse a filing whose members are not of their form; days and purpose are looked at later."""
-    _matching(_CODE, body.credit_code, "creditCode")
+    _check_subject(body.credit_code, body.person, body.modules)
     _matching(_INSTITUTION, body.institution, "institution")
     _matching(_HASH, body.artefact_digest, "artefactDigest")
     if not 0 < len(body.artefact) <= _ARTEFACT_MOST:
@@ -164,11 +190,27 @@ def check_authorisation_body(body: AuthorisationBody) -> None:
 
 def check_report_body(body: ReportBody) -> None:
     """Refuse a report whose members are not of their form; unknown modules are answered each by its own 404."""
-    _matching(_CODE, body.credit_code, "creditCode")
+    _check_subject(body.credit_code, body.person, body.modules)
     if not 1 <= len(body.modules) <= _MODULES_MOST or len(set(body.modules)) != len(body.modules):
         raise invalid("modules")
     if body.months < 1:
         raise invalid("months")
+
+
+def key_of(credit_code: str | None, person: Person | None) -> str:
+    """Return the subject's key: a firm's code, or a person's identity number."""
+    return person.id_no if person is not None else credit_code or ""
+
+
+def _check_subject(credit_code: str | None, person: Person | None, modules: list[str]) -> None:
+    if person is None:
+        _matching(_CODE, credit_code, "creditCode")
+        return
+    is_named = person.id_type == CITIZEN_ID_KIND and 0 < len(person.name) <= _NAME_MOST
+    if credit_code is not None or not is_named or CITIZEN_ID.fullmatch(person.id_no) is None:
+        raise invalid("person")
+    if not PERSONAL_MODULES.issuperset(modules):
+        raise invalid("modules")
 
 
 def _counted(query: Mapping[str, str], name: str, default: int) -> int:

@@ -202,7 +202,7 @@ class _Server:
         asker = requests.asker(request)
         patience_s = min(requests.deadline_ms(request) / 1000 - _HASTE_S, INSTANT_PATIENCE_S)
         body = await requests.read_body(request, requests.ReportBody)
-        fault = self._faults.take(PlatformId.SICHUAN, body.credit_code, "reports")
+        fault = self._faults.take(PlatformId.SICHUAN, body.subject, "reports")
         await faulty.before(request, fault, "report")
         answer = self._queries.report(body, asker)
         if answer.waits:

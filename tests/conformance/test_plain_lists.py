@@ -29,6 +29,7 @@ from sandbox.sichuan.modules import MODULES as SERVED
 from sandbox.sichuan.modules import Window, payload
 from standards.answer import body_of
 from standards.catalogue import load_standard
+from tests.platform_stage import a_firm
 
 LISTED = (*listings.LISTINGS, PERMISSIONS)
 CODE, NAME = "91500105XXTT00018M", "重庆示例一号机电有限公司"
@@ -141,7 +142,7 @@ def of_chongqing(file: PlatformFile, kinds: frozenset[Kind] = frozenset(Kind)) -
             DECLARATION
             + f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>".encode("gb18030")
         )
-        read.append(page_of(decode(raw), raw, job="RW1", subject=CODE, wanted=page))
+        read.append(page_of(decode(raw), raw, job="RW1", subject=a_firm(CODE), wanted=page))
     return dict(mapping.map_items(put_together(read), lists.LISTINGS, STANDARD))
 
 
@@ -202,7 +203,7 @@ def test_rows_of_another_kind_in_a_shared_group_are_over_disclosure() -> None:
         "<SDQXX><SJSJ>20261031</SJSJ><SD><LB>2</LB><YF>202610</YF></SD></SDQXX>"
     )
     page = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
-    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=CODE, wanted=1)
+    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=a_firm(CODE), wanted=1)
     water = mapping.map_items(put_together([read]), ["water_usage"], STANDARD)["water_usage"]
     assert water.records == ()
     assert water.notes == ("NOT_ASKED 1",)
@@ -214,7 +215,7 @@ def test_a_row_without_its_kind_is_malformed_with_its_path() -> None:
         "<SDQXX><SJSJ>20261031</SJSJ><SD><LB>7</LB><YF>202610</YF></SD></SDQXX>"
     )
     page = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
-    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=CODE, wanted=1)
+    read = page_of(decode(DECLARATION + page.encode("gb18030")), b"", job="RW1", subject=a_firm(CODE), wanted=1)
     outcome = mapping.map_items(put_together([read]), ["water_usage"], STANDARD)["water_usage"]
     assert (outcome.failure, outcome.notes[0]) == (Failure.MALFORMED, "BODY/SDQXX/SD[1]/LB")
     assert shapes.KINDS["water_usage"] == "YSXX"

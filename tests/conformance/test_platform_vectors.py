@@ -23,6 +23,7 @@ from bashu.v1.common_pb2 import PlatformStatus
 from standards.answer import body_of
 from standards.catalogue import Standard, load_standard
 from standards.days import start_of_day
+from tests.platform_stage import a_firm
 
 VECTORS = Path(__file__).parent / "vectors" / "platforms"
 SUBJECT_NAME = "四川示例二号（成都）软件有限公司"
@@ -121,7 +122,7 @@ def test_the_platforms_signature_is_checked_over_the_bytes_as_received(tmp_path:
 @pytest.fixture(scope="module")
 def chongqing_outcomes(standard: Standard) -> Any:
     raw = (VECTORS / "chongqing_result.xml").read_bytes()
-    page = page_of(decode(raw), raw, job="RW20261123090008000001", subject="91500105XXTT00018M", wanted=1)
+    page = page_of(decode(raw), raw, job="RW20261123090008000001", subject=a_firm("91500105XXTT00018M"), wanted=1)
     return map_items(put_together([page]), KINDS, standard)
 
 
@@ -147,7 +148,7 @@ def test_chongqings_groups_translate_to_the_expected_records(standard: Standard,
     )
     answer = f"<RSP><HEAD><FHM>0000</FHM><FHXX>x</FHXX><LSH>Q</LSH></HEAD><BODY>{body}</BODY></RSP>"
     raw = DECLARATION + answer.encode("gb18030")
-    page = page_of(decode(raw), raw, job="RW1", subject=whose["subject"], wanted=1)
+    page = page_of(decode(raw), raw, job="RW1", subject=a_firm(whose["subject"]), wanted=1)
     outcome = map_items(put_together([page]), [given["item"]], standard)[given["item"]]
     assert outcome.failure is None, outcome.notes
     assert [fields(body_of(record)) for record in outcome.records] == expected(given["expected_records"])

@@ -22,6 +22,7 @@ from adapters.sichuan.answers import Answered, Collected, outcomes_of
 from adapters.sichuan.envelope import load_private_key, open_envelope
 from adapters.sichuan.modules import MODULES
 from standards.catalogue import load_standard
+from tests.platform_stage import a_firm
 
 VECTORS = Path(__file__).parents[2] / "conformance" / "vectors" / "platforms"
 STANDARD = load_standard()
@@ -47,7 +48,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 
 def read(raw: bytes) -> dict[str, Outcome]:
-    page = page_of(decode(raw), raw, job="RW20261123090008000001", subject=SUBJECT, wanted=1)
+    page = page_of(decode(raw), raw, job="RW20261123090008000001", subject=a_firm(SUBJECT), wanted=1)
     return dict(map_items(put_together([page]), KINDS, STANDARD))
 
 
