@@ -13,6 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+PLANTED_IN_TEXT: Final = "500105209901010015"
+"""A citizen's number by its form, of somebody born in 2099, written into free texts."""
 PLANTED_ID_NO: Final = "50010519XXXXXX0000"
 """Identity number that nobody has; sent where the page plants personal data that an adapter must drop."""
 PLANTED_TELEPHONE: Final = "13000000000"

@@ -12,6 +12,7 @@ from sandbox.facts import (
     PLANTED_ADDRESS,
     PLANTED_ID_NO,
     PLANTED_ID_TYPE,
+    PLANTED_IN_TEXT,
     PLANTED_NAME,
     PLANTED_TELEPHONE,
     Branch,
@@ -32,6 +33,10 @@ from sandbox.facts import (
 from sandbox.permits import permitted, printing
 
 _COURT: Final = "重庆市示例区人民法院"
+_FREE: Final = frozenset(
+    {"authority", "basis", "cause", "content", "court", "decision", "facts", "legal_rep", "list", "nature", "title"}
+)
+"""Members of a plain list's row whose text somebody wrote."""
 _CLOSED: Final = date(2026, 6, 30)
 
 
@@ -70,8 +75,17 @@ def _planted(file: PlatformFile, at: Moment) -> PlatformFile:
         enforcements=(_enforcement(),),
         dishonesty=(_dishonesty(),),
         guarantees=(_guarantee(),),
-        listed={**file.listed, **_lists(file, at)},
+        listed={**file.listed, **{item: tuple(map(_told, rows)) for item, rows in _lists(file, at).items()}},
     )
+
+
+def _words(text: str) -> str:
+    """Write a citizen's number and a telephone into a free text, as a clerk might."""
+    return f"{text}（证号{PLANTED_IN_TEXT}，电话{PLANTED_TELEPHONE}）"
+
+
+def _told(entry: Entry) -> Entry:
+    return {name: _words(value) if name in _FREE and isinstance(value, str) else value for name, value in entry.items()}
 
 
 def _lists(file: PlatformFile, at: Moment) -> dict[str, tuple[Entry, ...]]:
@@ -130,13 +144,13 @@ def _penalty(file: PlatformFile, at: Moment) -> Penalty:
         document_no="渝示例市监罚〔2026〕19号",
         party_name=file.name,
         party_code=file.code,
-        legal_rep="张样本",
-        authority="重庆市示例区市场监督管理局",
-        violation="违反食品标签规定",
-        facts="销售标签不合规食品",
-        basis="《中华人民共和国食品安全法》",
+        legal_rep=_words("张样本"),
+        authority=_words("重庆市示例区市场监督管理局"),
+        violation=_words("违反食品标签规定"),
+        facts=_words("销售标签不合规食品"),
+        basis=_words("《中华人民共和国食品安全法》"),
         category="03",
-        content="罚款5000元",
+        content=_words("罚款5000元"),
         fine_fen=wan("0.50"),
         decided_on=decided_on,
         publish_until=days.a_year_after(decided_on),
@@ -149,7 +163,7 @@ def _penalty(file: PlatformFile, at: Moment) -> Penalty:
 def _enforcement() -> Enforcement:
     return Enforcement(
         case_no="（2026）渝0105执示例19号",
-        court=_COURT,
+        court=_words(_COURT),
         filed_on=date(2026, 1, 15),
         target_fen=wan("1.00"),
         outstanding_fen=0,
@@ -161,13 +175,13 @@ def _enforcement() -> Enforcement:
 def _dishonesty() -> Dishonesty:
     return Dishonesty(
         case_no="（2026）渝0105执示例19号",
-        court=_COURT,
+        court=_words(_COURT),
         province="重庆",
         basis_no="（2025）渝0105民初示例19号",
-        basis_unit=_COURT,
-        duty="支付货款1.00万元",
-        conduct="违反财产报告制度",
-        legal_rep="张样本",
+        basis_unit=_words(_COURT),
+        duty=_words("支付货款1.00万元"),
+        conduct=_words("违反财产报告制度"),
+        legal_rep=_words("张样本"),
         filed_on=date(2026, 1, 15),
         published_on=date(2026, 2, 2),
         removed_on=_CLOSED,

@@ -15,9 +15,10 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from adapters.kit.free_text import mask_numbers
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord
-from core.permit import Permit
+from core.permit import Permit, SubjectKind
 from standards.answer import ItemAnswer, Mark, body_of
 
 MAX_RECORDS: Final = 2_000
@@ -72,18 +73,33 @@ class Span:
 
 
 SPANS: Final[Mapping[str, Span]] = {
+    "abnormal_operation_list": Span(first=("listed_on",), last="removed_on", is_lasting=True),
     "administrative_penalty": Span(first=("decided_on",)),
+    "administrative_permission": Span(first=("valid_from", "decided_on"), last="valid_until", is_lasting=True),
+    "bank_credit_summary": Span(first=("as_of_month",)),
+    "bankruptcy": Span(first=("accepted_on",), last="closed_on", is_lasting=True),
+    "cash_flow_monthly": Span(first=("month",)),
     "court_judgment": Span(first=("effective_on", "filed_on")),
     "dishonest_judgment_debtor": Span(first=("filed_on", "published_on"), last="removed_on", is_lasting=True),
+    "electricity_usage": Span(first=("period",)),
+    "financial_statement": Span(first=("period_end",)),
     "financing_guarantee": Span(first=("started_on",), last="released_on", is_lasting=True),
+    "gas_usage": Span(first=("period",)),
+    "honours_and_awards": Span(first=("awarded_on",), last="valid_until", is_lasting=True),
     "judgment_debtor": Span(first=("filed_on",), last="closed_on", is_lasting=True),
+    "major_tax_violation": Span(first=("published_on",), last="removed_on", is_lasting=True),
+    "qualification_certificates": Span(first=("issued_on",), last="valid_until", is_lasting=True),
     "sales_invoice_monthly": Span(first=("month",)),
+    "serious_dishonest_list": Span(first=("listed_on",), last="removed_on", is_lasting=True),
     "social_insurance_payment": Span(first=("period",)),
+    "specialised_sme": Span(first=("recognised_on",), last="valid_until", is_lasting=True),
     "tax_arrears": Span(first=("arisen_period",), last="cleared_on", is_lasting=True),
     "tax_payment": Span(first=("period",), months="period_months"),
+    "water_usage": Span(first=("period",)),
 }
-"""Items whose records are about days. What lasts (an open case, a listing) counts until it ended: its beginning may lie
-before the look-back. Registration facts, grades and scores are about the day of asking and have no entry."""
+"""Items whose records are about days. What lasts (an open case, a listing, a permit) counts until it ended: its
+beginning may lie before the look-back. Registration facts, rights, grades, scores and what a fund says of today are
+about the day of asking and have no entry."""
 
 
 def check_answers(permit: Permit, answers: Iterable[ItemAnswer]) -> Checked:
@@ -114,6 +130,8 @@ def check_answers(permit: Permit, answers: Iterable[ItemAnswer]) -> Checked:
 
 
 def _checked(permit: Permit, answer: ItemAnswer) -> tuple[ItemAnswer, list[Finding]]:
+    if permit.subject.kind is SubjectKind.ENTERPRISE:
+        answer = _without_persons_numbers(answer)
     findings = _told(answer)
     if len(answer.records) > MAX_RECORDS or sum(record.ByteSize() for record in answer.records) > MAX_ANSWER_BYTES:
         return _malformed(answer, FindingKind.OVERSIZED), [*findings, _finding(FindingKind.OVERSIZED, answer)]
@@ -129,6 +147,12 @@ def _checked(permit: Permit, answer: ItemAnswer) -> tuple[ItemAnswer, list[Findi
     status = answer.status if inside else PlatformStatus.PLATFORM_STATUS_NO_DATA
     note = f"{FindingKind.OUTSIDE_LOOKBACK.value} {outside}"
     return replace(answer, records=inside, status=status, detail=_noted(answer, note)), findings
+
+
+def _without_persons_numbers(answer: ItemAnswer) -> ItemAnswer:
+    """Mask citizens' numbers and telephones in free text; each counts as a personal value dropped (CLASS_3)."""
+    masked = sum(mask_numbers(body_of(record)) for record in answer.records)
+    return replace(answer, dropped_class3=answer.dropped_class3 + masked) if masked else answer
 
 
 def _told(answer: ItemAnswer) -> list[Finding]:

@@ -29,7 +29,14 @@ LISTS = (
 )  # fmt: skip
 ITEMS = (*DEMO_ITEMS, *LISTS)
 NAME = "重庆示例十九号印刷有限公司"
-PLANTED = ("50010519XXXXXX0000", "13000000000", "样本身份证件", "不存在省样本市无名路0号", "郑样本甲")
+PLANTED = (
+    "50010519XXXXXX0000",
+    "500105209901010015",
+    "13000000000",
+    "样本身份证件",
+    "不存在省样本市无名路0号",
+    "郑样本甲",
+)
 """docs/platforms/subjects.md, section 2."""
 OTHERS = ("91500105XXTT00018M", "91510107XXTT00026H", "91500105XXTT00034B", "91500105XXTT001732", "92500112XXTT00130M")
 """Fixed subjects with some planted values."""
@@ -74,6 +81,18 @@ DROPPED = {
     },
 }
 """Values that each platform should not have sent about the indiscreet subject: every class-3 tag of both pages, once."""
+IN_TEXTS = {
+    "administrative_penalty": 12,
+    "judgment_debtor": 2,
+    "dishonest_judgment_debtor": 10,
+    "registration_change": 2,
+    "serious_dishonest_list": 8,
+    "major_tax_violation": 10,
+    "court_judgment": 4,
+    "intellectual_property": 2,
+    "administrative_permission": 8,
+}
+"""A citizen's number and a telephone in every free text of that subject, at either platform: found by form, masked."""
 PAGES = Path(__file__).parents[2] / "docs" / "platforms"
 TABLES = """SELECT (quote_ident(table_schema) || '.' || quote_ident(table_name))::regclass::text AS name FROM information_schema.tables
     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')"""
@@ -191,7 +210,12 @@ async def test_personal_values_are_counted_and_nowhere_to_be_found(
     for result in report.platform_results:
         if result.dropped_personal_values:
             dropped[result.platform_id][result.data_item] = result.dropped_personal_values
-    assert dropped == DROPPED
+    wanted = {
+        platform: {item: count + IN_TEXTS.get(item, 0) for item, count in tags.items()}
+        for platform, tags in DROPPED.items()
+    }
+    assert dropped == wanted
+    assert words(report).count("〔号码已略〕") >= sum(IN_TEXTS.values())
     assert found_in(words(report), (INDISCREET, NAME, *PEOPLE))
     assert not found_in("\n".join([*told, words(report)]), PLANTED)
 

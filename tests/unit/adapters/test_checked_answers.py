@@ -147,3 +147,75 @@ def test_an_answer_left_empty_by_the_look_back_is_no_data() -> None:
     assert result.answers[0].status == PlatformStatus.PLATFORM_STATUS_NO_DATA
     assert result.answers[0].detail == "OUTSIDE_LOOKBACK 1"
     assert kinds(result) == [("OUTSIDE_LOOKBACK", 1)]
+
+
+NOBODYS = "500105209901010015"
+"""A citizen's number by its form, of somebody born in 2099."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["证号%s，住址不详", "电话13000000000", "+86 130-0000-0000", "１３" + "０" * 9, "联系13000000000."],
+)
+def test_a_persons_number_in_a_free_text_is_masked_and_counted(text: str) -> None:
+    text = text.replace("%s", NOBODYS)
+    result = checked("administrative_penalty", items.AdministrativePenalty(party_uscc=SUBJECT, penalty_content=text))
+    (answer,) = result.answers
+    body = answer.records[0].administrative_penalty
+    assert "〔号码已略〕" in body.penalty_content
+    assert not any(part in body.penalty_content for part in (NOBODYS, "13000000000", "0000", "００００"))
+    assert answer.dropped_class3 == 1
+    assert kinds(result) == [("CLASS_3", 1)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "渝示例市监罚〔2026〕17号",
+        "500105209901010014",
+        "13000000000.00",
+        "91500105XXTT00018M",
+        "X13000000000",
+        "130000000001",
+    ],
+)
+def test_other_numbers_in_a_free_text_stay(text: str) -> None:
+    result = checked("administrative_penalty", items.AdministrativePenalty(party_uscc=SUBJECT, penalty_content=text))
+    assert result.answers[0].records[0].administrative_penalty.penalty_content == text
+    assert result.findings == ()
+
+
+def test_the_number_of_a_document_is_no_text() -> None:
+    body = items.AdministrativePenalty(party_uscc=SUBJECT, document_no="13000000000")
+    assert checked("administrative_penalty", body).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "body", "is_inside"),
+    [
+        ("cash_flow_monthly", items.CashFlowMonthly(uscc=SUBJECT, month="2025-10"), False),
+        ("cash_flow_monthly", items.CashFlowMonthly(uscc=SUBJECT, month="2025-11"), True),
+        ("electricity_usage", items.ElectricityUsage(uscc=SUBJECT, period="2025-10"), False),
+        ("financial_statement", items.FinancialStatement(uscc=SUBJECT, period_end="2024-12-31"), False),
+        (
+            "administrative_permission",
+            items.AdministrativePermission(party_uscc=SUBJECT, valid_from="2019-03-12", valid_until="2024-03-11"),
+            False,
+        ),
+        (
+            "administrative_permission",
+            items.AdministrativePermission(party_uscc=SUBJECT, valid_from="2019-03-12", no_fixed_term=True),
+            True,
+        ),
+        (
+            "qualification_certificates",
+            items.QualificationCertificates(uscc=SUBJECT, issued_on="2019-03-12", valid_until="2025-11-23"),
+            True,
+        ),
+        ("housing_provident_fund", items.HousingProvidentFund(uscc=SUBJECT, paid_to_month="2020-01"), True),
+    ],
+)
+def test_months_and_papers_outside_the_look_back_are_dropped_too(item: str, body: Message, is_inside: bool) -> None:
+    result = checked(item, body)
+    assert bool(result.answers[0].records) is is_inside
+    assert kinds(result) == ([] if is_inside else [("OUTSIDE_LOOKBACK", 1)])
