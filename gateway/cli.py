@@ -77,6 +77,9 @@ def dev(
         SandboxProfile, typer.Option(help="沙箱时延与故障 Latency and faults of the sandbox.")
     ] = SandboxProfile.INSTANT,
     persons: Annotated[bool, typer.Option("--persons", help="个人查询 Personal path, sandbox licence.")] = False,
+    witness: Annotated[
+        bool, typer.Option("--witness", help="模拟见证方附署检查点 A simulated witness cosigns the checkpoints.")
+    ] = False,
     plaintext: Annotated[bool, typer.Option("--plaintext", help="仅用于测量 No TLS, for measurements.")] = False,
 ) -> None:
     """开发环境：内嵌数据库、两个模拟平台、网关、封存进程. Everything on one machine until Ctrl-C."""
@@ -84,7 +87,13 @@ def dev(
     from gateway.dev import DevOptions, DevStartFailed, run_dev
 
     options = DevOptions(
-        state=state, grpc_port=grpc_port, workers=workers, profile=profile, persons=persons, plaintext=plaintext
+        state=state,
+        grpc_port=grpc_port,
+        workers=workers,
+        profile=profile,
+        persons=persons,
+        witness=witness,
+        plaintext=plaintext,
     )
     with _spoken_errors(EmbeddedPostgresError, DevStartFailed):
         _run(run_dev(options, say=lambda line: print(line, flush=True)))  # noqa: T201 - this is the terminal

@@ -29,6 +29,7 @@ from gateway.dev_state import (
     SANDBOX_CALLER,
     DevState,
     describe,
+    log_vkeys,
     open_state,
     write_dsns,
     write_settings,
@@ -61,6 +62,7 @@ class DevOptions:
     workers: int = 1
     profile: str = "instant"
     persons: bool = False
+    witness: bool = False
     plaintext: bool = False
 
 
@@ -122,6 +124,7 @@ class _Parts:
         self._workers: dict[str, int] = {}
         self._pids: dict[str, Any] = {"gateway": [], "postgres": postgres.pid, "dev": os.getpid()}
         self._sandbox: dict[str, Any] = {}
+        self._witness: dict[str, str] | None = None
         self._address = ""
         self._tiles_port = 0
 
@@ -132,7 +135,7 @@ class _Parts:
             self._tiles_port = tiles.getsockname()[1]
             self._address = f"127.0.0.1:{port}"
             async with self._group:
-                if await self._start_sandbox() and await self._start_gateway(port):
+                if await self._start_sandbox() and await self._start_witness() and await self._start_gateway(port):
                     await self._first_enquiries()
                     self._describe(self._state.description)
                     self._say_ready()
@@ -148,6 +151,8 @@ class _Parts:
         self._say(f"日志检查点与树块 checkpoint and tiles {self._tiles_url()}")
         for name, url in self._sandbox["platforms"].items():
             self._say(f"模拟平台 sandbox platform {name} {url}")
+        if self._witness is not None:
+            self._say(f"模拟见证方 simulated witness {self._witness['url']}; {self._state.root / 'witness.vkey'}")
         self._say(f"模拟平台控制与页面 sandbox control, and its page {self._sandbox['control']}")
         self._say(
             f"参与方 participants: {', '.join(member.participant.participant_id for member in self._participants)}"
@@ -164,10 +169,28 @@ class _Parts:
         self._sandbox = json.loads(ready.read_text())
         return True
 
+    async def _start_witness(self) -> bool:
+        """Start the simulated witness, where one was asked for; it listens elsewhere at each start."""
+        if not self._options.witness:
+            return True
+        ready = self._state.sandbox / "witness.ready"
+        ready.unlink(missing_ok=True)
+        log = self._keep(_witness_program(self._state, ready), log="witness.log", on_start=lambda _: None)
+        if not await _appears([ready], self._stop, what="the witness", log=log):
+            return False
+        self._witness = json.loads(ready.read_text())
+        (self._state.root / "witness.vkey").write_text(f"{self._witness['vkey']}\n")
+        return True
+
     async def _start_gateway(self, port: int) -> bool:
         state, options = self._state, self._options
         write_settings(
-            state, sandbox=self._sandbox, plaintext=options.plaintext, persons=options.persons, workers=options.workers
+            state,
+            sandbox=self._sandbox,
+            plaintext=options.plaintext,
+            persons=options.persons,
+            workers=options.workers,
+            witness=self._witness,
         )
         settings_file = state.settings_file
         sealer = Program(
@@ -265,6 +288,16 @@ def _sandbox_program(options: DevOptions, state: DevState) -> Program:
         arguments += [option, str(port)]
     state.authority.client(SANDBOX_CALLER)
     return Program(name="sandbox", module="sandbox", arguments=arguments, environment={})
+
+
+def _witness_program(state: DevState, ready: Path) -> Program:
+    vkeys = [state.signer.vkey, *log_vkeys(state)]
+    # Fixed for the life of the stack, as the platforms' ports are.
+    (port,) = _free_ports(1)
+    arguments = ["--state", str(state.sandbox / "witness"), "--ready", str(ready), "--port", str(port)]
+    for vkey in vkeys:
+        arguments += ["--log-vkey", vkey]
+    return Program(name="witness", module="sandbox.witness", arguments=arguments, environment={})
 
 
 def _free_ports(count: int) -> list[int]:

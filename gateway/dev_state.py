@@ -87,8 +87,19 @@ def write_dsns(state: DevState, postgres: EmbeddedPostgres) -> None:
         write_secret(state.dsn_file(f"keys-{role}"), postgres.dsn(f"bashu_{role}", KEYS_DATABASE).encode())
 
 
-def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool, persons: bool, workers: int) -> None:
-    """Write ``gateway.toml`` for this start: everything a real gateway is told, with the sandbox as its platforms."""
+def write_settings(
+    state: DevState,
+    *,
+    sandbox: dict[str, Any],
+    plaintext: bool,
+    persons: bool,
+    workers: int,
+    witness: dict[str, str] | None = None,
+) -> None:
+    """Write ``gateway.toml`` for this start: everything a real gateway is told, with the sandbox as its platforms.
+
+    ``witness``: name, url and vkey of a simulated one, None for none.
+    """
     server = state.authority.server()
     client = state.authority.client(SANDBOX_CALLER)
     tables: dict[str, Any] = {
@@ -116,7 +127,10 @@ def write_settings(state: DevState, *, sandbox: dict[str, Any], plaintext: bool,
             "origin": ORIGIN,
             "signing_key": str(state.root / "keys" / "ledger.pem"),
             "highwater": str(state.root / "ledger.highwater"),
+            **({} if witness is None else {"quorum": 1}),
         },
+        # A table of an array: TOML writes it with two brackets.
+        **({} if witness is None else {"[ledger.witnesses]": witness}),
         "keys": {name: str(state.secret(name)) for name in ("name_seal", "operator_commitment", "subject_commitment")},
         "vault": {
             "dsn_file": str(state.dsn_file("keys-keeper")),

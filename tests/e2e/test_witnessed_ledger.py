@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,16 +10,23 @@ import pytest
 
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
+from bashu.profiles import Profile
 from bashu.saved import await_proof, entry_id_of, save_evidence
+from bashu.v1 import ledger_pb2
 from core.clock import SystemClock
 from database import open_database
+from gateway.doctor.local import ledger_findings
+from gateway.doctor.model import State
+from gateway.settings import load_settings
 from gateway.witness.asking import Asking
 from gateway.witness.client import WitnessClient
 from gateway.witness.model import Witness
 from ledger import store as ledger_store
 from ledger.witness.cosignature import parse_witness_vkey
+from loadtest.authority import Grant, SigningAuthority
+from loadtest.demo import ITEMS
 from loadtest.questions import question
-from loadtest.stack import Stack
+from loadtest.stack import Stack, dev_stack
 from tests.e2e.test_ledger_exports import SUBJECT, Consented, bashu
 from tests.witness_stage import SmallWitness
 
@@ -92,3 +100,33 @@ async def test_a_lenders_receipt_and_an_auditors_watch_and_export_rest_on_the_wi
 async def test_a_proof_names_a_size_or_the_witnessed_tree_not_both(bank: Bashu) -> None:
     with pytest.raises(BashuCallError, match="not both"):
         await bank.get_inclusion_proof(0, tree_size=1, witnessed=True)
+
+
+async def test_the_dev_stacks_own_witness_cosigns_what_the_sealer_signs_and_the_doctor_says_so() -> None:
+    with dev_stack(arguments=("--witness",)) as stack:
+        async with Bashu(Profile.of_dev_stack(stack.state, "bank-cq")) as bank:
+            authority = SigningAuthority(stack.authorities["authority-cq"])
+            grant = Grant(institution="bank-cq", identifier=SUBJECT, items=ITEMS)
+            await bank.register_consent(authority.sign(grant))
+            answer = await bank.query_credit(question(SUBJECT, str(grant.consent_id)))
+            entry_id = entry_id_of(answer.receipt.entry)
+            proof = await witnessed_proof(bank, entry_id)
+            save_evidence(stack.state / "kept", answer, proof=proof, vkey=stack.ledger_vkey)
+        code, found = await bashu("verify", "receipt", stack.state / "kept", "--witness", stack.state / "witness.vkey")
+        assert (code, len(found["cosigned"])) == (0, 1)
+        settings = load_settings(stack.state / "gateway.toml")
+        checks = {finding.check: finding async for finding in ledger_findings(settings)}
+        assert checks["ledger.witnesses"].state is State.OK
+        assert checks[f"ledger.witness.{settings.ledger.witnesses[0].name}"].state is State.OK
+
+
+async def witnessed_proof(bank: Bashu, entry_id: str) -> ledger_pb2.GetInclusionProofResponse:
+    """Ask until the witness has cosigned a tree with the entry in it, which takes the sealer 5 s and a little."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await bank.get_inclusion_proof(entry_id, witnessed=True)
+            except BashuCallError as error:
+                if error.reason != "NOT_FOUND_OR_NOT_YOURS":
+                    raise
+            await asyncio.sleep(0.25)
