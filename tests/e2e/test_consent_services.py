@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 from bashu.client import Bashu
 from bashu.errors import BashuCallError
 from bashu.profiles import Profile
-from bashu.v1 import compliance_pb2, consent_pb2, loan_pb2, subject_pb2
+from bashu.v1 import admin_pb2, compliance_pb2, consent_pb2, loan_pb2, subject_pb2
+from core.jws import public_jwk
+from gateway.certificates import signing_key
 from ledger.invariants import LogEntry, Severity, check_invariants
 from ledger.model import leaf_hash
 from loadtest.agent import agent_profile, main
+from loadtest.authority import Grant, SigningAuthority
 from loadtest.observation import ledger_reader, sealed_export, until
 from loadtest.questions import Wire, question
 from loadtest.stack import Stack
@@ -105,6 +109,28 @@ async def test_the_command_line_lists_and_explains(
     code, listed = await bashu_json("consent", "list", "--state", "PAUSED", *_as(stack, "authority-cq"))
     assert (code, consent_id in {consent["consent_id"] for consent in listed["consents"]}) == (0, True)
     await bashu_json("consent", "resume", consent_id, "--profile", str(profile))
+
+
+async def test_a_lenders_consents_stand_after_its_key_was_replaced(stack: Stack) -> None:
+    lender, file = "bank-06", stack.state / "keys" / "bank-06-next.pem"
+    successor = admin_pb2.PublicKey(kid="bank-06-next", jwk=json.dumps(public_jwk(signing_key(file))), alg="ES256")
+    old = Profile.of_dev_stack(stack.state, lender)
+    grant = Grant(institution=lender, identifier=SUBJECT, items=("enterprise_registration",))
+    async with Bashu(old) as bank, Wire.of(stack, "admin-1") as admin:
+        await bank.register_consent(SigningAuthority(stack.authorities["authority-cq"]).sign(grant))
+        await bank.query_credit(question(SUBJECT, str(grant.consent_id)))
+        await admin.call(admin.admin.RotateKey, admin_pb2.RotateKeyRequest(participant_id=lender, key=successor))
+    async with Bashu(old) as bank, Bashu(replace(old, kid=successor.kid, private_key=file)) as after:
+
+        async def is_ended() -> bool:
+            try:
+                await bank.list_consents()
+            except BashuCallError as error:
+                return error.reason == "TOKEN_INVALID"
+            return False
+
+        await until(is_ended, within_s=20, what="the end of the key before")
+        await after.query_credit(question(SUBJECT, str(grant.consent_id)))
 
 
 async def test_the_export_keeps_every_rule_after_all_of_it(stack: Stack) -> None:
