@@ -17,7 +17,7 @@ from database import Statements
 from ledger import store
 from ledger.highwater import HighWater
 from ledger.note import Checkpoint, NoteError
-from ledger.rewind import refuse_older
+from ledger.rewind import OlderTree, refuse_older
 
 LOOK_S: Final = 1.0
 """Between two looks while serving and while waiting."""
@@ -88,16 +88,23 @@ class TreeGuard:
         return False
 
     async def watch(self, stop: asyncio.Event) -> bool:
-        """Look while serving; True once the tree is older, False where told to stop before."""
+        """Look while serving; True once the tree is smaller than it was, False where told to stop before.
+
+        A tree that is another one, but not smaller, is said and not hidden: the sealer signs no more, so admissions
+        end (EVIDENCE_STALE), while whoever watches the log from outside has to see it.
+        """
+        said_at = -SAY_S
         while not stop.is_set():
             try:
-                refused = await self._refusal()
-            except BashuError:
-                # It is away, or lets nobody in: every call says so by itself, and once it is back it is looked at.
-                refused = None
-            if refused is not None:
-                _LOG.error("database_became_older_than_the_log", message=refused.message, **refused.metadata)
+                await self.check()
+            except OlderTree as older:
+                _LOG.error("database_became_older_than_the_log", message=older.message, **older.metadata)
                 return True
+            except BashuError as error:
+                # Away, or nobody is let in: calls say so by themselves, and once it is back it is looked at.
+                if error.reason is Reason.LEDGER_INCONSISTENT and self._now() - said_at >= SAY_S:
+                    said_at = self._now()
+                    _LOG.error("log_is_not_the_signed_one", message=error.message, **error.metadata)
             await _pause(stop, self._look_s)
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.errors import BashuError, Reason, Turn
 from database import Statements
 from ledger import store
 from ledger.merkle import TileHashes, TreeError, root_nodes, tiles_of
@@ -18,11 +19,19 @@ FORKED = (
 )
 
 
+class OlderTree(BashuError):  # noqa: N818 - says what was found, like LockLost
+    """The tree is smaller than one already signed or seen (LEDGER_INCONSISTENT)."""
+
+    def __init__(self, *, tree_size: int, signed_size: int) -> None:
+        sizes = {"tree_size": str(tree_size), "signed_size": str(signed_size)}
+        super().__init__(Reason.LEDGER_INCONSISTENT, OLDER, turn=Turn.OPERATOR, metadata=sizes)
+
+
 async def refuse_older(db: Statements, head: store.Head, mark: Checkpoint) -> None:
-    """Raise LEDGER_INCONSISTENT unless the tree of ``head`` begins with the tree of ``mark``."""
+    """Raise LEDGER_INCONSISTENT (:class:`OlderTree` for its size) unless ``head`` begins with the tree of ``mark``."""
     sizes = {"tree_size": str(head.size), "signed_size": str(mark.size)}
     if head.size < mark.size:
-        raise store.inconsistent(OLDER, **sizes)
+        raise OlderTree(tree_size=head.size, signed_size=mark.size)
     tiles = await store.tiles(db, tiles_of([root_nodes(mark.size)]))
     try:
         is_same = TileHashes(tiles).root(mark.size) == mark.root

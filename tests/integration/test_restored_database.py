@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from core.errors import BashuError, Reason
 from database import DatabaseUnavailable, open_database
@@ -157,6 +158,22 @@ async def test_a_worker_refuses_another_tree_of_the_same_size_and_a_mark_that_ca
     (tmp_path / "own").write_text("nonsense")
     with pytest.raises(BashuError, match="do not delete it"):
         await restored.guard(await restored.gateway(restored.now), tmp_path / "own").check()
+
+
+async def test_a_worker_that_serves_says_and_does_not_hide_that_the_tree_is_another_one(restored, tmp_path):
+    await grow(restored.older, HighWater(path=tmp_path / "another"), 1300, 1750)
+    reached = Switched(await restored.gateway(restored.now))
+    guard = restored.guard(reached, tmp_path / "own")
+    await guard.check()
+    reached.db = await restored.gateway(restored.older)
+    stop = asyncio.Event()
+    with capture_logs() as said:
+        watching = asyncio.create_task(guard.watch(stop))
+        while not said:
+            await asyncio.sleep(0.01)
+        stop.set()
+        assert not await watching
+    assert [line["event"] for line in said] == ["log_is_not_the_signed_one"]
 
 
 async def test_a_worker_goes_on_while_its_database_is_away_and_stops_looking_when_told(restored, tmp_path):
