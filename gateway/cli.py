@@ -120,9 +120,10 @@ def serve(settings: SettingsFile) -> None:
 def sealer(settings: SettingsFile) -> None:
     """封存进程：把已提交条目并入日志树并签署检查点. Integrates entries and signs checkpoints."""
     from gateway.sealer import run_sealer
+    from ledger.note import NoteError
 
     follow_parent()
-    with _spoken_errors():
+    with _spoken_errors(NoteError):
         configure_logs(process="sealer")
         _run(run_sealer(load_settings(settings)))
 

@@ -14,6 +14,8 @@ from cryptography import x509
 from core.clock import SHANGHAI
 from core.errors import BashuError
 from database import Database, DatabaseMisconfigured, check_durability, open_database, unapplied
+from gateway.clock import store as clock_store
+from gateway.clock.model import ClockState
 from gateway.dev import MIGRATIONS
 from gateway.doctor.model import Finding, fail, ok, unchecked, warn
 from gateway.doctor.witnesses import witness_findings
@@ -180,6 +182,7 @@ async def _server(check: str, db: Database, *, is_main: bool) -> AsyncIterator[F
 async def _ledger(settings: Settings, db: Database) -> list[Finding]:
     return [
         await _clock(db),
+        await clock_finding(db),
         _fresh(await store.freshness(db), settings.ledger.stale_s),
         await _key(settings, db),
         await _mark(settings, db),
@@ -196,6 +199,17 @@ async def _clock(db: Database) -> Finding:
     if skew >= SKEW_WARN_S:
         return warn(check, f"与本机时钟相差 {skew:.1f} 秒", en)
     return ok(check, "时钟一致", en)
+
+
+async def clock_finding(db: Database) -> Finding:
+    """Check that the gateways take the database's clock for sound."""
+    check, reading = "database.clock.jump", await clock_store.read(db)
+    if reading.mark.state is ClockState.SOUND:
+        return ok(check, "时钟未跳变", "no gateway saw the database's clock jump, or it is right again")
+    en = f"the database's clock went {reading.mark.state}: admissions are refused"
+    return fail(
+        check, "数据库时钟跳变，查询将被拒", f"{en}; set it right, or bashu-gateway clock accept (docs/clock.md)"
+    )
 
 
 def _fresh(fresh: store.Freshness, stale_s: float) -> Finding:

@@ -1,4 +1,4 @@
-"""The commands of docs/keys.md, run as they are written there, on a stack of their own: its log changes its key."""
+"""The commands of docs/keys.md and docs/clock.md, run as they are written there, the keys' on a stack of their own."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def own_stack() -> Iterator[Stack]:
         yield running
 
 
-def commands(heading: str) -> list[str]:
-    section = PAGE.read_text(encoding="utf-8").split(heading)[1].split("\n## ")[0]
+def commands(heading: str, page: Path = PAGE) -> list[str]:
+    section = page.read_text(encoding="utf-8").split(heading)[1].split("\n## ")[0]
     (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return [line for line in block.splitlines() if line.strip()]
 
@@ -71,6 +71,12 @@ async def test_receipts_and_the_watch_follow_the_page_through_a_succession(own_s
         run(own_stack, watching)
     run(own_stack, ".venv/bin/bashu-gateway fsck --settings .dev/gateway.toml")
     assert Path(own_stack.state / "keys" / f"ledger-{fresh['key']}.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_commands_of_the_clocks_page_work_as_written(stack: Stack) -> None:
+    showing, accepting = commands("# 数据库时钟", ROOT / "docs" / "clock.md")
+    assert run(stack, showing).startswith("正常 SOUND")
+    assert run(stack, accepting) == "正常 SOUND → 正常 SOUND\n"
 
 
 def _verifies(answer: object, vkey: str) -> bool:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from core.errors import BashuError, Reason
 from gateway.cli import app
 from gateway.clock.watch import ClockWatch
+from gateway.doctor.local import clock_finding
 from tests.admission_stage import ORIGIN, open_stage
 from tests.integration.test_log_keys import SETTINGS
 
@@ -101,7 +102,9 @@ async def test_an_operator_accepts_a_clock_that_is_right_after_all(stage, consen
         return done.output
 
     assert "AHEAD" in await command("show")
+    assert (await clock_finding(stage.db)).state == "FAIL"
     await command("accept")
+    assert (await clock_finding(stage.db)).state == "OK"
     assert (await newcomer.look()).value == "SOUND"
     await stage.clock_watch.look()
     await stage.ask(await stage.grant())
