@@ -15,11 +15,13 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from adapters.kit.answering import without_counterparties
 from adapters.kit.free_text import mask_numbers
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord
 from core.permit import Permit, SubjectKind
 from standards.answer import ItemAnswer, Mark, body_of
+from standards.guarantees import GUARANTEE
 
 MAX_RECORDS: Final = 2_000
 """Records of one answer; both platforms' longest lists stay far below."""
@@ -121,7 +123,7 @@ def check_answers(permit: Permit, answers: Iterable[ItemAnswer]) -> Checked:
         elif key in kept:
             findings.append(_finding(FindingKind.DUPLICATE, answer))
         else:
-            kept[key], found = _checked(permit, answer)
+            kept[key], found = _checked(permit, _of_one_subject(permit, answer, findings))
             findings.extend(found)
     for answer in _missing(permit, kept):
         kept[answer.platform_id, answer.item] = answer
@@ -153,6 +155,16 @@ def _without_persons_numbers(answer: ItemAnswer) -> ItemAnswer:
     """Mask citizens' numbers and telephones in free text; each counts as a personal value dropped (CLASS_3)."""
     masked = sum(mask_numbers(body_of(record)) for record in answer.records)
     return replace(answer, dropped_class3=answer.dropped_class3 + masked) if masked else answer
+
+
+def _of_one_subject(permit: Permit, answer: ItemAnswer, findings: list[Finding]) -> ItemAnswer:
+    """Take out who the other party of a guarantee is, where an adapter left it in without being told to."""
+    if answer.item != GUARANTEE or permit.keeps_counterparties:
+        return answer
+    records, others = without_counterparties(answer.records)
+    if others:
+        findings.append(_finding(FindingKind.NOT_ASKED, answer, others))
+    return replace(answer, records=records) if others else answer
 
 
 def _told(answer: ItemAnswer) -> list[Finding]:

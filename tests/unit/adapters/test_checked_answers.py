@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -105,6 +106,18 @@ def test_too_many_records_are_malformed() -> None:
     result = checked("tax_arrears", *[row] * (MAX_RECORDS + 1))
     assert result.answers[0].status == PlatformStatus.PLATFORM_STATUS_MALFORMED
     assert kinds(result) == [("OVERSIZED", 1)]
+
+
+def test_the_other_party_of_a_guarantee_is_taken_out_and_told_unless_the_permit_keeps_it() -> None:
+    given = {"direction": "GIVEN", "counterparty_uscc": OTHER}
+    result = checked("financing_guarantee", items.FinancingGuarantee(**given))
+    assert not result.answers[0].records[0].financing_guarantee.HasField("counterparty_uscc")
+    assert kinds(result) == [("NOT_ASKED", 1)]
+    answer = an_answer("financing_guarantee", items.FinancingGuarantee(**given))
+    permit = replace(a_permit(chongqing=frozenset({"financing_guarantee"})), keeps_counterparties=True)
+    result = check_answers(permit, [answer])
+    assert result.answers[0].records[0].financing_guarantee.counterparty_uscc == OTHER
+    assert kinds(result) == []
 
 
 def test_what_an_adapter_dropped_becomes_a_finding() -> None:

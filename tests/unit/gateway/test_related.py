@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bashu.v1.common_pb2 import PlatformStatus
-from bashu.v1.items_pb2 import FinancingGuarantee
+from bashu.v1.common_pb2 import GatewayOperator, PlatformStatus
+from bashu.v1.items_pb2 import DishonestJudgmentDebtor, FinancingGuarantee
 from bashu.v1.report_pb2 import CreditReport
 from consent.model import Ask, Scope
 from core.clock import SystemClock
@@ -25,19 +25,29 @@ from gateway.related import MOST_PARTIES, Related, Relations
 from gateway.release import Part
 from standards.answer import ItemAnswer, record_of
 from standards.catalogue import load_standard
+from standards.guarantees import Network
+from standards.merge import ReportFrame, merge
 
 STANDARD = load_standard()
 KEYS = {"commitment-1": b"sandbox-commitment-not-real"}
 A, B, C, D = "91500105XXTT00114Y", "91510107XXTT00122T", "91500105XXTT00157C", "91500105XXTT00018M"
+FRAME = ReportFrame(
+    report_id="r",
+    generated_at=datetime(2026, 11, 27, tzinfo=UTC),
+    operator=GatewayOperator(),
+    subject_key=A,
+    subject_kind=SubjectKind.ENTERPRISE,
+    home_region=None,
+)
 OK = PlatformStatus.PLATFORM_STATUS_OK
-Network = Mapping[str, Sequence[str]]
+Guarantees = Mapping[str, Sequence[str]]
 
 
 def subject(code: str) -> Subject:
     return Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=code, name="")
 
 
-def answers(code: str, network: Network) -> list[ItemAnswer]:
+def answers(code: str, network: Guarantees) -> list[ItemAnswer]:
     """What one platform tells of a firm: whom it guarantees, and who guarantees it."""
     ends = [("GIVEN", to) for to in network.get(code, ())]
     ends += [("RECEIVED", giver) for giver, given in network.items() if code in given]
@@ -141,7 +151,7 @@ class Rows:
 
 
 async def relations(
-    network: Network, named: Sequence[str], doors: Doors, *, left_s: float = 10.0
+    network: Guarantees, named: Sequence[str], doors: Doors, *, left_s: float = 10.0, dishonest: str = ""
 ) -> tuple[Related, Relations]:
     ids = {code: uuid4() for code in named}
     ask = Ask(
@@ -168,7 +178,8 @@ async def relations(
     )
 
     async def platforms(permit: Permit, _deadline: float) -> list[ItemAnswer]:
-        return answers(permit.subject.identifier, network)
+        found = answers(permit.subject.identifier, network)
+        return [*found, LISTED] if permit.subject.identifier == dishonest else found
 
     found = await related.ask(
         ask, admitted(ask), answers(A, network), platforms=platforms, deadline=time.monotonic() + left_s
@@ -180,7 +191,14 @@ def codes(found: Relations) -> list[str]:
     return [one.code for one in found.covered]
 
 
-LINE: Network = {A: [B], B: [C], C: [D]}
+LISTED = ItemAnswer(
+    platform_id="p",
+    region="500000",
+    item="dishonest_judgment_debtor",
+    status=OK,
+    records=(record_of(DishonestJudgmentDebtor(is_listed=True)),),
+)
+LINE: Guarantees = {A: [B], B: [C], C: [D]}
 
 
 async def test_consents_are_found_outward_step_by_step() -> None:
@@ -231,6 +249,14 @@ async def test_whoever_was_reached_through_a_firm_that_ended_goes_with_it() -> N
     left.judge_into(report)
     outcomes = [one.outcome for one in report.guarantee_network.related_consents]
     assert outcomes == ["CONSENT_REVOKED", "NOT_REACHED"]
+
+
+async def test_a_covered_firm_under_a_hard_stop_is_a_bad_related_party_and_which_stop_is_said() -> None:
+    _, found = await relations(LINE, [B, C], Doors(), dishonest=C)
+    report = merge(found.shown(), frame=FRAME, standard=STANDARD)
+    assert found.judge_into(report).network is Network.BAD
+    assert [list(one.hard_stops) for one in report.guarantee_network.related_consents] == [[], ["XH01"]]
+    assert "is_listed" not in str(report)
 
 
 async def test_a_firm_with_thousands_of_guarantees_costs_a_bounded_look() -> None:
