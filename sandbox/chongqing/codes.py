@@ -120,6 +120,7 @@ class Transaction(StrEnum):
     POLL = "XY1002"
     FETCH = "XY1003"
     ACKNOWLEDGE = "XY1004"
+    BATCH = "XY1100"
     DISPUTE = "XY2001"
     RECONCILE = "XY9001"
 
@@ -130,6 +131,7 @@ PATHS: Final = {
     "/yjzx/v3/bg/cx": Transaction.POLL,
     "/yjzx/v3/bg/qj": Transaction.FETCH,
     "/yjzx/v3/bg/qr": Transaction.ACKNOWLEDGE,
+    "/yjzx/v3/pl/tj": Transaction.BATCH,
     "/yjzx/v3/yy/tj": Transaction.DISPUTE,
     "/yjzx/v3/dz/cx": Transaction.RECONCILE,
 }

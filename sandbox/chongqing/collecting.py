@@ -44,9 +44,14 @@ def fetch(state: State, asked: Asked) -> Answer:
     if wanted is None:
         return bare(Fhm.FORMAT)
     job = state.jobs.find(wanted.job_number, jgdm=asked.jgdm)
+    return bare(Fhm.JOB_GONE) if job is None else page(state, asked, job, wanted)
+
+
+def page(state: State, asked: Asked, job: Job, wanted: PageRequest) -> Answer:
+    """Answer a page of a job's result, or the code of a job that has none to give."""
     result = _ready(state, job)
-    if isinstance(result, Fhm) or job is None:
-        return bare(result if isinstance(result, Fhm) else Fhm.JOB_GONE)
+    if isinstance(result, Fhm):
+        return bare(result)
     if wanted.page > page_count(result.groups):
         return bare(Fhm.FORMAT)
     extra = _extra(state, job) if asked.fault is FaultKind.EXTRA_ITEMS and wanted.page == 1 else ""

@@ -15,7 +15,7 @@ from sandbox.persons import CITIZEN_ID, CITIZEN_ID_KIND
 LONGEST_AUTHORISATION: Final = timedelta(days=180)
 
 _USCC: Final = re.compile(r"[0-9A-HJ-NP-RTUW-Y]{18}")
-_INSTITUTION: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
+INSTITUTION: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _SERIAL: Final = re.compile(r"[A-Z0-9]{1,32}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _JOB_NUMBER: Final = re.compile(r"RW[0-9A-Z]{1,30}")
@@ -82,7 +82,7 @@ def dispute(body: Element) -> Dispute | None:
     """Read the body of XY2001, None for ``1001``."""
     kinds = _kinds(body.value("MK"))
     reason, locator, institution = body.value("YYLY"), body.value("JLBS"), body.value("CXJG")
-    formed = _INSTITUTION.fullmatch(institution) and _day(body.value("SQRQ")) is not None
+    formed = INSTITUTION.fullmatch(institution) and _day(body.value("SQRQ")) is not None
     if not formed or not kinds or len(kinds) != 1 or not 0 < len(reason) <= _MAX_REASON or len(locator) > _MAX_LOCATOR:
         return None
     return Dispute(
@@ -109,7 +109,7 @@ def filing(body: Element, *, today: date) -> Filing | None:
     institution = body.value("CXJG")
     formed = (
         _subject_formed(body)
-        and _INSTITUTION.fullmatch(institution)
+        and INSTITUTION.fullmatch(institution)
         and _DIGEST.fullmatch(body.value("SQZY"))
         and 0 < len(body.value("SQWJ")) <= _MAX_ARTEFACT
     )
@@ -131,7 +131,7 @@ def submission(body: Element, *, jgdm: str, lsh: str) -> Submission | None:
     kinds = _kinds(body.value("CXMK"))
     institution = body.value("CXJG") or jgdm
     enquiry_number = body.value("CXBH") or without_repeat(lsh)
-    formed = _subject_formed(body) and _INSTITUTION.fullmatch(institution) and _SERIAL.fullmatch(enquiry_number)
+    formed = _subject_formed(body) and INSTITUTION.fullmatch(institution) and _SERIAL.fullmatch(enquiry_number)
     if not formed or kinds is None or not _authorisation_formed(body):
         return None
     return Submission(
@@ -140,6 +140,27 @@ def submission(body: Element, *, jgdm: str, lsh: str) -> Submission | None:
         purpose=body.value("CXYY"),
         authorisation=body.value("SQSBH") if body.value("BGLX") == "2" else None,
         last_day=_day(body.value("SQJZRQ")),
+        kinds=kinds,
+        institution=institution,
+        enquiry_number=enquiry_number,
+    )
+
+
+def line_of_batch(row: list[str], *, purpose: str, institution: str, enquiry_number: str) -> Submission | None:
+    """Read one line of XY1100 (``XH,TYSHXYDM,QYMC,SQSBH,SQJZRQ,CXMK``), None for ``1001``; firms only."""
+    _, code, name, authorisation, last_day, joined = row
+    kinds = _kinds(joined.replace(";", ","))
+    day = _day(last_day)
+    is_dated = not authorisation or (len(authorisation) <= _MAX_AUTHORISATION_NUMBER and day is not None)
+    is_firm = _USCC.fullmatch(code) is not None and CITIZEN_ID.fullmatch(code) is None
+    if not is_firm or len(name) > _MAX_NAME or kinds is None or not is_dated:
+        return None
+    return Submission(
+        subject=code,
+        name=name,
+        purpose=purpose,
+        authorisation=authorisation or None,
+        last_day=day,
         kinds=kinds,
         institution=institution,
         enquiry_number=enquiry_number,

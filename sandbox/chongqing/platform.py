@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from sandbox.chongqing import messages
+from sandbox.chongqing import batch, messages
 from sandbox.chongqing.answers import Answer, bare
 from sandbox.chongqing.codes import PATHS, Fhm, Transaction
-from sandbox.chongqing.collecting import acknowledge, fetch, poll
 from sandbox.chongqing.disputing import dispute
 from sandbox.chongqing.filing import file_authorisation
 from sandbox.chongqing.gate import Call, Gate
-from sandbox.chongqing.reader import Request, UnreadableError, read_request
+from sandbox.chongqing.reader import MAX_BATCH_BYTES, MAX_REQUEST_BYTES, Request, UnreadableError, read_request
 from sandbox.chongqing.reconciling import reconcile
 from sandbox.chongqing.signing import QM_ALGORITHM, result_signature
 from sandbox.chongqing.state import Asked, State
@@ -51,9 +50,10 @@ _UNDECODABLE: Final = b"<BZ>\xff</BZ>"
 _TRANSACTIONS: Final[dict[Transaction, Callable[[State, Asked], Answer]]] = {
     Transaction.FILE: file_authorisation,
     Transaction.SUBMIT: submit,
-    Transaction.POLL: poll,
-    Transaction.FETCH: fetch,
-    Transaction.ACKNOWLEDGE: acknowledge,
+    Transaction.BATCH: batch.submit,
+    Transaction.POLL: batch.poll,
+    Transaction.FETCH: batch.fetch,
+    Transaction.ACKNOWLEDGE: batch.acknowledge,
     Transaction.DISPUTE: dispute,
     Transaction.RECONCILE: reconcile,
 }
@@ -153,9 +153,14 @@ def _read(call: Call) -> Request | None:
     if call.method != "POST" or call.content_type.replace(" ", "").lower() != CONTENT_TYPE.replace(" ", "").lower():
         return None
     try:
-        return read_request(call.body)
+        return read_request(call.body, most=most_bytes(call.path))
     except UnreadableError:
         return None
+
+
+def most_bytes(path: str) -> int:
+    """Return how long a request to this path may be."""
+    return MAX_BATCH_BYTES if PATHS.get(path) is Transaction.BATCH else MAX_REQUEST_BYTES
 
 
 def _fits(call: Call, request: Request, transaction: Transaction) -> bool:

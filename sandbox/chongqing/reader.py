@@ -15,6 +15,8 @@ DECLARATION: Final = b'<?xml version="1.0" encoding="GB18030"?>\n'
 
 ENCODING: Final = "gb18030"
 MAX_REQUEST_BYTES: Final = 64 * 1024
+MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
+"""A file of 5,000 lines in base64, and room to spare."""
 _MAX_DEPTH: Final = 8
 _MAX_SIBLINGS: Final = 64
 
@@ -57,27 +59,27 @@ class Request:
     body_bytes: bytes
 
 
-def read_request(raw: bytes) -> Request:
-    """Read the bytes of a request.
+def read_request(raw: bytes, *, most: int = MAX_REQUEST_BYTES) -> Request:
+    """Read the bytes of a request, at most ``most``.
 
     Raises:
         UnreadableError: it is too long, not GB18030, not the declared grammar, or without ``HEAD`` and ``BODY``.
     """
-    root = read_document(raw)
+    root = read_document(raw, most=most)
     head, body = root.child("HEAD"), root.child("BODY")
     if root.name != "REQ" or head is None or body is None:
         raise UnreadableError("REQ, HEAD or BODY is missing")
     return Request(head=head, body=body, body_bytes=_body_bytes(raw))
 
 
-def read_document(raw: bytes) -> Element:
+def read_document(raw: bytes, *, most: int = MAX_REQUEST_BYTES) -> Element:
     """Read a whole document.
 
     Raises:
         UnreadableError: as for :func:`read_request`.
     """
-    if len(raw) > MAX_REQUEST_BYTES:
-        raise UnreadableError("longer than 64 KiB")
+    if len(raw) > most:
+        raise UnreadableError("too long")
     if not raw.startswith(DECLARATION):
         raise UnreadableError("the first line is not the declaration")
     try:

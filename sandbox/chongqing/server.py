@@ -18,8 +18,7 @@ from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
 from sandbox.chongqing.messages import compact_time
-from sandbox.chongqing.platform import Platform, Silence, Written
-from sandbox.chongqing.reader import MAX_REQUEST_BYTES
+from sandbox.chongqing.platform import Platform, Silence, Written, most_bytes
 from sandbox.chongqing.serials import SerialBook
 from sandbox.chongqing.state import State
 from sandbox.clock import Clocks
@@ -113,12 +112,12 @@ class _Endpoint:
 
 async def _body(request: web.Request) -> bytes:
     """Return the body, cut one byte after the limit so that the reader sees that it is too long."""
-    body = bytearray()
+    body, most = bytearray(), most_bytes(request.path)
     async for chunk in request.content.iter_any():
         body += chunk
-        if len(body) > MAX_REQUEST_BYTES:
+        if len(body) > most:
             break
-    return bytes(body[: MAX_REQUEST_BYTES + 1])
+    return bytes(body[: most + 1])
 
 
 def _call(request: web.Request, body: bytes) -> Call:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sandbox.books import Book
 from sandbox.chongqing.authorisations import AuthorisationBook
+from sandbox.chongqing.batches import BatchBook
 from sandbox.chongqing.codes import Fhm
 from sandbox.chongqing.jobs import JobBook
 from sandbox.chongqing.messages import same_name
@@ -39,6 +40,7 @@ class State:
     authorisations: AuthorisationBook
     serials: SerialBook
     jobs: JobBook
+    batches: BatchBook = field(default_factory=BatchBook)
     disputes: DisputeDesk = field(default_factory=lambda: DisputeDesk("YY"))
 
     def file_of(self, subject: str, *, name: str) -> PlatformFile | Fhm:

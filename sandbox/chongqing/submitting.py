@@ -30,13 +30,20 @@ def submit(state: State, asked: Asked) -> Answer:
         return bare(Fhm.FORMAT)
     if (serial := state.serial(asked)) is not None:
         return _submitted_before(state, asked, question, serial)
+    job = take_on(state, asked, question)
+    if isinstance(job, Fhm):
+        return bare(job)
+    state.remember(asked, job.number)
+    return _accepted(state, job)
+
+
+def take_on(state: State, asked: Asked, question: Submission) -> Job | Fhm:
+    """Check a question in the stated order from 3001 on, take its job on and mark the enquiry."""
     file = state.file_of(question.subject, name=question.name)
     if isinstance(file, Fhm):
-        return bare(file)
+        return file
     kinds = _granted(state, asked, question)
-    if isinstance(kinds, Fhm):
-        return bare(kinds)
-    return _accepted(state, _take_on(state, asked, question, file, kinds))
+    return kinds if isinstance(kinds, Fhm) else _marked(state, asked, question, file, kinds)
 
 
 def expected_end(state: State, *, never_ends: bool) -> str:
@@ -59,10 +66,9 @@ def _granted(state: State, asked: Asked, question: Submission) -> frozenset[Kind
     return question.kinds or known.filing.kinds
 
 
-def _take_on(state: State, asked: Asked, question: Submission, file: PlatformFile, kinds: frozenset[Kind]) -> Job:
+def _marked(state: State, asked: Asked, question: Submission, file: PlatformFile, kinds: frozenset[Kind]) -> Job:
     now = state.clocks.data.aged_now()
     job = state.jobs.submit(file, jgdm=asked.jgdm, kinds=kinds, missing=_missing(asked, kinds), now=now)
-    state.remember(asked, job.number)
     at = state.clocks.chongqing.now()
     state.book.submit(books.Submit(key=asked.lsh, job=job.number, subject=job.subject, at=at))
     state.book.mark(

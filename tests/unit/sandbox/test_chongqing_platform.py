@@ -238,7 +238,7 @@ def test_the_clock_is_compared_with_the_platform_s_90_seconds_ahead(bench: Bench
 
 
 @pytest.mark.parametrize("jydm", ["XY1100", "XY2001"])
-def test_what_is_not_served_answers_1001_and_repeats_the_serial(bench: Bench, jydm: str) -> None:
+def test_a_body_without_its_tags_answers_1001_and_repeats_the_serial(bench: Bench, jydm: str) -> None:
     answer = bench.ask(jydm, "B1", "<PCH>1</PCH>")
     assert (code(answer), value(answer, "LSH")) == ("1001", "B1")
 
