@@ -23,6 +23,8 @@ from core.errors import BashuError, Reason
 from core.ids import uuid7
 from core.permit import Subject
 from database import Database, Transaction
+from gateway.asking import store as asking_store
+from gateway.asking.store import ClockHold
 from gateway.consents import give_back, retrying, take_away
 from gateway.entries import By, Entries
 from gateway.holds import Placed, SubjectHolds, no_such_hold
@@ -154,10 +156,18 @@ class Holds:
         """
         return await retrying(lambda: self._lift(hold_id, reason, by))
 
-    async def standing(self, *, after: UUID, limit: int) -> Sequence[HoldRecord]:
-        """Return holds and freezes that stand, by id, each with what was written where that may be opened."""
+    async def standing(self, *, after: UUID, limit: int) -> Sequence[HoldRecord | ClockHold]:
+        """Return what stands, by id (of the clock's holds the consent's), with what was written where it may be opened.
+
+        Officers' holds, freezes of subjects, and the clock's holds on letters whose lender's paper is late.
+        """
         records = await consent_store.standing_records(self._db, after=after, limit=limit)
-        return [replace(record, reason=await self._written(record)) for record in records]
+        clock = await asking_store.standing_evidence_holds(self._db, after=after, limit=limit)
+        both: list[HoldRecord | ClockHold] = [*records, *clock]
+        found = sorted(both, key=hold_key)[:limit]
+        return [
+            replace(each, reason=await self._written(each)) if isinstance(each, HoldRecord) else each for each in found
+        ]
 
     async def _lift(self, hold_id: UUID, reason: str, by: By) -> bool:
         async with self._db.transaction() as tx:
@@ -260,6 +270,11 @@ class Holds:
             "by": by.participant,
             "operator": self._pseudonyms.operator(by.institution, by.operator),
         }
+
+
+def hold_key(hold: HoldRecord | ClockHold) -> UUID:
+    """Return the id under which a hold is listed."""
+    return hold.hold_id if isinstance(hold, HoldRecord) else hold.consent_id
 
 
 def is_second(first: LiftProposal, by: By, now: datetime) -> bool:

@@ -8,9 +8,11 @@ from bashu.cli import (
     compliance,
     consent,
     consent_asking,
+    consent_lists,
     credit,
     dispute,
     evaluation,
+    holds,
     ledger,
     ledger_follow,
     platform,
@@ -38,12 +40,17 @@ consent.app.command(epilog=EXIT_CODES)(consent_asking.text)
 consent.app.command(epilog=EXIT_CODES)(consent_asking.request)
 consent.app.command(epilog=EXIT_CODES)(consent_asking.bundle)
 consent.app.command(epilog=EXIT_CODES)(consent_asking.decide)
+consent.app.command("bundles", epilog=EXIT_CODES)(consent_lists.bundles)
+consent.app.command("evidence", epilog=EXIT_CODES)(consent_lists.evidence)
 consent.app.command("request-evidence", epilog=EXIT_CODES)(consent_asking.request_evidence)
 consent.app.command("submit-evidence", epilog=EXIT_CODES)(consent_asking.submit_evidence)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(subject.app, name="subject")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(compliance.app, name="compliance")
+compliance.app.command(epilog=EXIT_CODES)(holds.hold)
+compliance.app.command(epilog=EXIT_CODES)(holds.lift)
+compliance.app.command("holds", epilog=EXIT_CODES)(holds.list_holds)
 app.add_typer(platform.app, name="platform")
 app.add_typer(admin.app, name="admin")
 ledger.app.command("list", epilog=EXIT_CODES)(ledger_follow.list_entries)

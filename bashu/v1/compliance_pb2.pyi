@@ -437,18 +437,20 @@ class Hold(_message.Message):
     PLACED_BY_FIELD_NUMBER: _builtins.int
     LIFT_PROPOSED_BY_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
-    """Id."""
+    """Id; of an EVIDENCE_LATE the consent's."""
     consent_id: _builtins.str
     """Consent, or empty."""
     subject_display: _builtins.str
     """Subject, masked, or empty."""
     kind: _builtins.str
-    """HOLD or FREEZE."""
+    """HOLD (an officer's), FREEZE (the subject's own), or EVIDENCE_LATE: placed by the clock on a letter whose lender
+    owes paper; it ends by itself once the paper came, and no officer lifts it.
+    """
     reason: _builtins.str
     """Reason."""
     @_builtins.property
     def placed_by(self) -> _common_pb2.Actor:
-        """Who placed it."""
+        """Who placed it; of an EVIDENCE_LATE only when."""
 
     @_builtins.property
     def lift_proposed_by(self) -> _common_pb2.Actor:

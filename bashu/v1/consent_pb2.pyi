@@ -690,6 +690,122 @@ class GetConsentBundleResponse(_message.Message):
 Global___GetConsentBundleResponse: _TypeAlias = GetConsentBundleResponse  # noqa: Y015
 
 @_typing.final
+class ListConsentBundlesRequest(_message.Message):
+    """A listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def page(self) -> _common_pb2.PageRequest:
+        """Page."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___BundleState.ValueType]:
+        """Only bundles in these states now; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        page: _common_pb2.PageRequest | None = ...,
+        states: _abc.Iterable[Global___BundleState.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentBundlesRequest: _TypeAlias = ListConsentBundlesRequest  # noqa: Y015
+
+@_typing.final
+class ConsentBundleRow(_message.Message):
+    """A bundle in a listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    CONSENT_IDS_FIELD_NUMBER: _builtins.int
+    bundle_id: _builtins.str
+    """Bundle id."""
+    state: Global___BundleState.ValueType
+    """State now, by the database's clock."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Purposes asked for."""
+
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked, UTC."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it lapses, UTC."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was decided, UTC; absent before."""
+
+    @_builtins.property
+    def consent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Consents granted."""
+
+    def __init__(
+        self,
+        *,
+        bundle_id: _builtins.str = ...,
+        state: Global___BundleState.ValueType = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+        consent_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decided_at", b"decided_at", "expires_at", b"expires_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_id", b"bundle_id", "consent_ids", b"consent_ids", "decided_at", b"decided_at", "expires_at", b"expires_at", "purposes", b"purposes", "requested_at", b"requested_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentBundleRow: _TypeAlias = ConsentBundleRow  # noqa: Y015
+
+@_typing.final
+class ListConsentBundlesResponse(_message.Message):
+    """One page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLES_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bundles(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentBundleRow]:
+        """Bundles, the newest first."""
+
+    @_builtins.property
+    def page(self) -> _common_pb2.PageResponse:
+        """Next page."""
+
+    def __init__(
+        self,
+        *,
+        bundles: _abc.Iterable[Global___ConsentBundleRow] | None = ...,
+        page: _common_pb2.PageResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundles", b"bundles", "page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConsentBundlesResponse: _TypeAlias = ListConsentBundlesResponse  # noqa: Y015
+
+@_typing.final
 class DecideConsentRequest(_message.Message):
     """A decision."""
 
@@ -1136,3 +1252,109 @@ class SubmitEvidenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitEvidenceResponse: _TypeAlias = SubmitEvidenceResponse  # noqa: Y015
+
+@_typing.final
+class ListEvidenceRequestsRequest(_message.Message):
+    """A listing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    WITH_RECEIVED_FIELD_NUMBER: _builtins.int
+    with_received: _builtins.bool
+    """Also papers that came."""
+    @_builtins.property
+    def page(self) -> _common_pb2.PageRequest:
+        """Page."""
+
+    def __init__(
+        self,
+        *,
+        page: _common_pb2.PageRequest | None = ...,
+        with_received: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "with_received", b"with_received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvidenceRequestsRequest: _TypeAlias = ListEvidenceRequestsRequest  # noqa: Y015
+
+@_typing.final
+class EvidenceRequestRow(_message.Message):
+    """A paper that was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_ID_FIELD_NUMBER: _builtins.int
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    RECEIVED_AT_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    consent_id: _builtins.str
+    """Consent."""
+    institution: _builtins.str
+    """The lender that owes it."""
+    late: _builtins.bool
+    """Whether it is late: not here though due."""
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for, UTC."""
+
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is due, UTC."""
+
+    @_builtins.property
+    def received_at(self) -> _timestamp_pb2.Timestamp:
+        """When it came, UTC; absent before."""
+
+    def __init__(
+        self,
+        *,
+        consent_id: _builtins.str = ...,
+        institution: _builtins.str = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+        received_at: _timestamp_pb2.Timestamp | None = ...,
+        late: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "received_at", b"received_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_id", b"consent_id", "due_at", b"due_at", "institution", b"institution", "late", b"late", "received_at", b"received_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvidenceRequestRow: _TypeAlias = EvidenceRequestRow  # noqa: Y015
+
+@_typing.final
+class ListEvidenceRequestsResponse(_message.Message):
+    """One page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceRequestRow]:
+        """Papers, the soonest due first."""
+
+    @_builtins.property
+    def page(self) -> _common_pb2.PageResponse:
+        """Next page."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___EvidenceRequestRow] | None = ...,
+        page: _common_pb2.PageResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvidenceRequestsResponse: _TypeAlias = ListEvidenceRequestsResponse  # noqa: Y015

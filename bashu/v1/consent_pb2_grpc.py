@@ -65,6 +65,11 @@ class ConsentServiceStub:
                 request_serializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.FromString,
                 _registered_method=True)
+        self.ListConsentBundles = channel.unary_unary(
+                '/bashu.v1.ConsentService/ListConsentBundles',
+                request_serializer=bashu_dot_v1_dot_consent__pb2.ListConsentBundlesRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_consent__pb2.ListConsentBundlesResponse.FromString,
+                _registered_method=True)
         self.RevokeConsent = channel.unary_unary(
                 '/bashu.v1.ConsentService/RevokeConsent',
                 request_serializer=bashu_dot_v1_dot_consent__pb2.RevokeConsentRequest.SerializeToString,
@@ -99,6 +104,11 @@ class ConsentServiceStub:
                 '/bashu.v1.ConsentService/SubmitEvidence',
                 request_serializer=bashu_dot_v1_dot_consent__pb2.SubmitEvidenceRequest.SerializeToString,
                 response_deserializer=bashu_dot_v1_dot_consent__pb2.SubmitEvidenceResponse.FromString,
+                _registered_method=True)
+        self.ListEvidenceRequests = channel.unary_unary(
+                '/bashu.v1.ConsentService/ListEvidenceRequests',
+                request_serializer=bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsRequest.SerializeToString,
+                response_deserializer=bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsResponse.FromString,
                 _registered_method=True)
 
 
@@ -145,6 +155,13 @@ class ConsentServiceServicer:
     def GetConsentBundle(self, request, context):
         """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
         subject's), LENDER (its own).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsentBundles(self, request, context):
+        """Lists what the caller asked borrowers for, the newest first. Role LENDER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,6 +217,13 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvidenceRequests(self, request, context):
+        """Lists papers that were asked for, the soonest due first. Roles LENDER (its own), COMPLIANCE, AUDITOR, REGULATOR.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConsentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -232,6 +256,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.GetConsentBundle,
                     request_deserializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.SerializeToString,
+            ),
+            'ListConsentBundles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsentBundles,
+                    request_deserializer=bashu_dot_v1_dot_consent__pb2.ListConsentBundlesRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_consent__pb2.ListConsentBundlesResponse.SerializeToString,
             ),
             'RevokeConsent': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeConsent,
@@ -267,6 +296,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.SubmitEvidence,
                     request_deserializer=bashu_dot_v1_dot_consent__pb2.SubmitEvidenceRequest.FromString,
                     response_serializer=bashu_dot_v1_dot_consent__pb2.SubmitEvidenceResponse.SerializeToString,
+            ),
+            'ListEvidenceRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvidenceRequests,
+                    request_deserializer=bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsRequest.FromString,
+                    response_serializer=bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -432,6 +466,33 @@ class ConsentService:
             '/bashu.v1.ConsentService/GetConsentBundle',
             bashu_dot_v1_dot_consent__pb2.GetConsentBundleRequest.SerializeToString,
             bashu_dot_v1_dot_consent__pb2.GetConsentBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsentBundles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ConsentService/ListConsentBundles',
+            bashu_dot_v1_dot_consent__pb2.ListConsentBundlesRequest.SerializeToString,
+            bashu_dot_v1_dot_consent__pb2.ListConsentBundlesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -621,6 +682,33 @@ class ConsentService:
             '/bashu.v1.ConsentService/SubmitEvidence',
             bashu_dot_v1_dot_consent__pb2.SubmitEvidenceRequest.SerializeToString,
             bashu_dot_v1_dot_consent__pb2.SubmitEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvidenceRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bashu.v1.ConsentService/ListEvidenceRequests',
+            bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsRequest.SerializeToString,
+            bashu_dot_v1_dot_consent__pb2.ListEvidenceRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,8 @@ class ConsentServiceStub:
     """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
     subject's), LENDER (its own).
     """
+    ListConsentBundles: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListConsentBundlesRequest, _consent_pb2.ListConsentBundlesResponse]
+    """Lists what the caller asked borrowers for, the newest first. Role LENDER."""
     RevokeConsent: _aio.UnaryUnaryMultiCallable[_consent_pb2.RevokeConsentRequest, _consent_pb2.RevokeConsentResponse]
     """Withdraws a consent (撤回); what was acknowledged is never followed by a release. Roles SUBJECT_AGENT,
     CONSENT_AUTHORITY (its own), LENDER (its own).
@@ -48,6 +50,8 @@ class ConsentServiceStub:
     """Asks a lender for the paper behind a LENDER_ATTESTED consent; 5 working days. Role COMPLIANCE."""
     SubmitEvidence: _aio.UnaryUnaryMultiCallable[_consent_pb2.SubmitEvidenceRequest, _consent_pb2.SubmitEvidenceResponse]
     """Uploads the paper, sealed and checked against its hash. Role LENDER."""
+    ListEvidenceRequests: _aio.UnaryUnaryMultiCallable[_consent_pb2.ListEvidenceRequestsRequest, _consent_pb2.ListEvidenceRequestsResponse]
+    """Lists papers that were asked for, the soonest due first. Roles LENDER (its own), COMPLIANCE, AUDITOR, REGULATOR."""
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Consents (授权): registering, deciding, changing and reading them."""
@@ -103,6 +107,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads what a borrower is asked for, with what follows from granting and refusing. Roles SUBJECT_AGENT (its
         subject's), LENDER (its own).
         """
+
+    @_abc_1.abstractmethod
+    def ListConsentBundles(
+        self,
+        request: _consent_pb2.ListConsentBundlesRequest,
+        context: _aio.ServicerContext[_consent_pb2.ListConsentBundlesRequest, _abc.Awaitable[_consent_pb2.ListConsentBundlesResponse]],
+    ) -> _abc.Awaitable[_consent_pb2.ListConsentBundlesResponse]:
+        """Lists what the caller asked borrowers for, the newest first. Role LENDER."""
 
     @_abc_1.abstractmethod
     def RevokeConsent(
@@ -161,5 +173,13 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_consent_pb2.SubmitEvidenceRequest, _abc.Awaitable[_consent_pb2.SubmitEvidenceResponse]],
     ) -> _abc.Awaitable[_consent_pb2.SubmitEvidenceResponse]:
         """Uploads the paper, sealed and checked against its hash. Role LENDER."""
+
+    @_abc_1.abstractmethod
+    def ListEvidenceRequests(
+        self,
+        request: _consent_pb2.ListEvidenceRequestsRequest,
+        context: _aio.ServicerContext[_consent_pb2.ListEvidenceRequestsRequest, _abc.Awaitable[_consent_pb2.ListEvidenceRequestsResponse]],
+    ) -> _abc.Awaitable[_consent_pb2.ListEvidenceRequestsResponse]:
+        """Lists papers that were asked for, the soonest due first. Roles LENDER (its own), COMPLIANCE, AUDITOR, REGULATOR."""
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _aio.Server) -> None: ...

@@ -6,7 +6,7 @@ is, all of it and the decision in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -87,6 +87,12 @@ class Bundles:
         if bundle is None or not (bundle.institution == institution or bundle.is_about(commitment)):
             raise _no_such()
         return bundle, await consent_store.now(self._db)
+
+    async def page(
+        self, institution: str, *, after: UUID | None, states: Collection[BundleState], limit: int
+    ) -> Sequence[tuple[Bundle, datetime]]:
+        """Return a lender's bundles in these states, the newest first, each with the time of its state."""
+        return await store.bundle_page(self._db, institution, after=after, states=states, limit=limit)
 
     async def decide(self, bundle_id: UUID, decision: Decision) -> Bundle:
         """Grant with signed artefacts, or refuse with none; the same decision again answers alike.

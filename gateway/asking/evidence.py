@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -102,6 +104,12 @@ class Evidence:
 
         return await retrying(once)
 
+    async def page(
+        self, institution: str | None, *, after: UUID | None, with_received: bool, limit: int
+    ) -> Sequence[tuple[EvidenceRequest, datetime]]:
+        """Return papers asked for, of one institution or of all, the soonest due first, and the time."""
+        return await store.evidence_page(self._db, institution, after=after, with_received=with_received, limit=limit)
+
     async def run(self) -> None:
         """Watch the clock until cancelled; a full batch is followed by the next at once."""
         while True:
@@ -117,9 +125,16 @@ class Evidence:
         """Hold the letters of institutions whose paper is late, lift where it is no more; return how many changed."""
         to_hold = await store.letters_to_hold(self._db, limit=AT_ONCE)
         to_lift = await store.letters_to_lift(self._db, limit=AT_ONCE)
-        held = [await self.hold_if_late(consent_id) for consent_id in to_hold]
-        lifted = [await self._lift(consent_id) for consent_id in to_lift]
-        return sum(held) + sum(lifted)
+        changes = [partial(self.hold_if_late, consent_id) for consent_id in to_hold]
+        changes += [partial(self._lift, consent_id) for consent_id in to_lift]
+        changed = 0
+        for consent_id, change in zip([*to_hold, *to_lift], changes, strict=True):
+            try:
+                changed += await change()
+            except BashuError as error:
+                # The others must not wait for this one; the next look finds it again.
+                _log.warning("letter_not_changed", consent_id=str(consent_id), reason=error.reason.value)
+        return changed
 
     async def hold_if_late(self, consent_id: UUID) -> bool:
         """Hold a letter whose institution has paper that is late; what is under way is withheld, as by any hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from consent.bundle import Bundle, Draft
+from consent.bundle import Bundle, BundleState, Draft
 from database import Row, Statements
 
 _COLUMNS: Final = "institution, notice_id, version, lang, sha256, body, registered_at, entry_id"
@@ -35,12 +35,29 @@ _LOCK_BUNDLE: Final = f"{_FIND_BUNDLE} FOR NO KEY UPDATE"
 _DECIDE: Final = """
 UPDATE consent_bundle SET granted = $2, consent_ids = $3, decided_by = $4, decided_at = $5 WHERE bundle_id = $1"""
 
+# The states of :meth:`consent.bundle.Bundle.state`, for a page that holds what was asked for.
+_BUNDLES: Final = f"""
+SELECT {_BUNDLE}, n.now FROM consent_bundle, (SELECT bashu_now() AS now) AS n
+WHERE institution = $1
+    AND ($2::uuid IS NULL OR (requested_at, bundle_id) < (
+        SELECT b.requested_at, b.bundle_id FROM consent_bundle AS b WHERE b.bundle_id = $2 AND b.institution = $1))
+    AND CASE WHEN granted THEN 'GRANTED' WHEN NOT granted THEN 'DENIED' WHEN expires_at <= n.now THEN 'LAPSED'
+        ELSE 'REQUESTED' END = ANY($3::text[])
+ORDER BY requested_at DESC, bundle_id DESC LIMIT $4"""  # noqa: S608
+
 _EVIDENCE: Final = """consent_id, institution, requested_by, requested_operator, requested_at, due_at, entry_id,
     received_at, received_entry_id"""
 _INSERT_EVIDENCE: Final = """
 INSERT INTO evidence_request (consent_id, institution, requested_by, requested_operator, requested_at, due_at, entry_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 _FIND_EVIDENCE: Final = f"SELECT {_EVIDENCE} FROM evidence_request WHERE consent_id = $1"  # noqa: S608
+_EVIDENCE_PAGE: Final = f"""
+SELECT {_EVIDENCE}, bashu_now() AS now FROM evidence_request
+WHERE ($1::text IS NULL OR institution = $1) AND ($2 OR received_at IS NULL)
+    AND ($3::uuid IS NULL OR (due_at, consent_id) > (
+        SELECT e.due_at, e.consent_id FROM evidence_request AS e
+        WHERE e.consent_id = $3 AND ($1::text IS NULL OR e.institution = $1)))
+ORDER BY due_at, consent_id LIMIT $4"""  # noqa: S608
 _RECEIVE: Final = "UPDATE evidence_request SET received_at = $2, received_entry_id = $3 WHERE consent_id = $1"
 _LATE: Final = """
 SELECT institution FROM evidence_request WHERE received_at IS NULL AND due_at <= (SELECT bashu_now())"""
@@ -57,8 +74,16 @@ SELECT 1 FROM consent AS c WHERE c.consent_id = $1 AND c.authority IN ({_LATE_SI
 _NO_LONGER: Final = f"h.lifted_at IS NULL AND h.institution NOT IN ({_LATE})"
 _TO_LIFT: Final = f"SELECT h.consent_id FROM evidence_hold AS h WHERE {_NO_LONGER} LIMIT $1"  # noqa: S608
 _IS_TO_LIFT: Final = f"SELECT 1 FROM evidence_hold AS h WHERE h.consent_id = $1 AND {_NO_LONGER}"  # noqa: S608
+_STANDING: Final = """
+SELECT h.consent_id, h.placed_at, c.subject_display AS display FROM evidence_hold AS h
+JOIN consent AS c ON c.consent_id = h.consent_id
+WHERE h.lifted_at IS NULL AND h.consent_id > $1 ORDER BY h.consent_id LIMIT $2"""
 _PLACE: Final = "INSERT INTO evidence_hold (consent_id, institution, placed_at) VALUES ($1, $2, $3)"
 _LIFT: Final = "UPDATE evidence_hold SET lifted_at = $2 WHERE consent_id = $1 AND lifted_at IS NULL"
+
+
+_BUNDLE_FIELDS: Final = tuple(_BUNDLE.replace("\n", " ").replace(",", " ").split())
+_EVIDENCE_FIELDS: Final = tuple(_EVIDENCE.replace("\n", " ").replace(",", " ").split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +113,15 @@ class EvidenceRequest:
     entry_id: UUID
     received_at: datetime | None = None
     received_entry_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockHold:
+    """A hold that no officer placed: the paper of the letter's lender is late. One a consent stands at most."""
+
+    consent_id: UUID
+    display: str
+    placed_at: datetime
 
 
 async def insert_text(tx: Statements, text: ConsentText) -> bool:
@@ -138,6 +172,22 @@ async def find_bundle(db: Statements, bundle_id: UUID) -> Bundle | None:
     return _bundle(await db.fetchrow(_FIND_BUNDLE, bundle_id))
 
 
+async def bundle_page(
+    db: Statements, institution: str, *, after: UUID | None, states: Collection[BundleState], limit: int
+) -> list[tuple[Bundle, datetime]]:
+    """Return a lender's bundles in these states, the newest first, behind ``after``, each with the time."""
+    rows = await db.fetch(_BUNDLES, institution, after, [state.value for state in states], limit)
+    return [(bundle, row["now"]) for row in rows if (bundle := _bundle(row)) is not None]
+
+
+async def evidence_page(
+    db: Statements, institution: str | None, *, after: UUID | None, with_received: bool, limit: int
+) -> list[tuple[EvidenceRequest, datetime]]:
+    """Return papers asked for (of one institution or of all), the soonest due first, behind ``after``, and the time."""
+    rows = await db.fetch(_EVIDENCE_PAGE, institution, with_received, after, limit)
+    return [(_evidence(row), row["now"]) for row in rows]
+
+
 async def lock_bundle(tx: Statements, bundle_id: UUID) -> Bundle | None:
     """Return a bundle, locked."""
     return _bundle(await tx.fetchrow(_LOCK_BUNDLE, bundle_id))
@@ -167,7 +217,7 @@ async def insert_evidence(tx: Statements, asked: EvidenceRequest) -> None:
 async def find_evidence(db: Statements, consent_id: UUID) -> EvidenceRequest | None:
     """Return what was asked for behind a consent."""
     row = await db.fetchrow(_FIND_EVIDENCE, consent_id)
-    return None if row is None else EvidenceRequest(**dict(row.items()))
+    return None if row is None else _evidence(row)
 
 
 async def receive_evidence(tx: Statements, consent_id: UUID, *, at: datetime, entry_id: UUID) -> None:
@@ -196,6 +246,11 @@ async def is_to_lift(tx: Statements, consent_id: UUID) -> bool:
     return await tx.fetchval(_IS_TO_LIFT, consent_id) is not None
 
 
+async def standing_evidence_holds(db: Statements, *, after: UUID, limit: int) -> list[ClockHold]:
+    """Return the clock's holds that stand on consents with larger ids than ``after``, in order."""
+    return [ClockHold(**dict(row.items())) for row in await db.fetch(_STANDING, after, limit)]
+
+
 async def place_evidence_hold(tx: Statements, consent_id: UUID, institution: str, *, at: datetime) -> None:
     """Write the clock's hold on a locked consent."""
     await tx.execute(_PLACE, consent_id, institution, at)
@@ -206,6 +261,10 @@ async def lift_evidence_hold(tx: Statements, consent_id: UUID, *, at: datetime) 
     await tx.execute(_LIFT, consent_id, at)
 
 
+def _evidence(row: Row) -> EvidenceRequest:
+    return EvidenceRequest(**{name: row[name] for name in _EVIDENCE_FIELDS})
+
+
 def _bundle(row: Row | None) -> Bundle | None:
     if row is None:
         return None
@@ -214,4 +273,4 @@ def _bundle(row: Row | None) -> Bundle | None:
         "drafts": msgspec.json.decode(row["drafts"], type=tuple[Draft, ...]),
         "consent_ids": tuple(row["consent_ids"] or ()),
     }
-    return Bundle(**{**dict(row.items()), **values})
+    return Bundle(**{name: row[name] for name in _BUNDLE_FIELDS} | values)

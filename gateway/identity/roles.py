@@ -35,6 +35,8 @@ _TABLE: Final = {
         "ListConsents": _LENDER | _SUBJECT | _REVIEW | {Role.CONSENT_AUTHORITY},
         "RequestEvidence": _COMPLIANCE,
         "SubmitEvidence": _LENDER,
+        "ListConsentBundles": _LENDER,
+        "ListEvidenceRequests": _LENDER | _REVIEW,
     },
     "LoanService": {
         "RegisterLoan": _LENDER,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from bashu.v1 import common_pb2, consent_pb2
-from consent.bundle import Bundle, Draft
+from consent.bundle import Bundle, BundleState, Draft
 from consent.policy import WORKING_TERMS, Terms
 from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason, Turn
@@ -16,11 +16,11 @@ from core.permit import Subject
 from gateway.admission import RegistrySource
 from gateway.asking.bundles import Bundles, Decision
 from gateway.asking.evidence import Evidence
-from gateway.asking.store import ConsentText
+from gateway.asking.store import ConsentText, EvidenceRequest
 from gateway.asking.texts import Texts
 from gateway.identity.model import Caller, Role
 from gateway.question import read_lookback, read_subject
-from gateway.services.paging import read_id
+from gateway.services.paging import page_size, read_id
 from standards.catalogue import Standard
 
 BEFORE_THE_DECISION: Final = (
@@ -108,6 +108,37 @@ class Asking:
             answer.decided_at.FromDatetime(bundle.decided_at)
         return answer
 
+    async def bundles_of(
+        self, request: consent_pb2.ListConsentBundlesRequest, caller: Caller
+    ) -> consent_pb2.ListConsentBundlesResponse:
+        """List what a lender asked borrowers for."""
+        size, token = page_size(request.page), request.page.page_token
+        names = [consent_pb2.BundleState.Name(value).removeprefix("BUNDLE_STATE_") for value in request.states]
+        found = await self.bundles.page(
+            caller.institution,
+            after=read_id(token, "page.page_token") if token else None,
+            states=[BundleState(name) for name in names] or list(BundleState),
+            limit=size + 1,
+        )
+        answer = consent_pb2.ListConsentBundlesResponse(bundles=[_row(bundle, now) for bundle, now in found[:size]])
+        answer.page.next_page_token = str(found[size - 1][0].bundle_id) if len(found) > size else ""
+        return answer
+
+    async def evidence_of(
+        self, request: consent_pb2.ListEvidenceRequestsRequest, caller: Caller
+    ) -> consent_pb2.ListEvidenceRequestsResponse:
+        """List the papers that a lender owes, or for a reviewer all of them."""
+        size, token = page_size(request.page), request.page.page_token
+        found = await self.evidence.page(
+            caller.institution if caller.role is Role.LENDER else None,
+            after=read_id(token, "page.page_token") if token else None,
+            with_received=request.with_received,
+            limit=size + 1,
+        )
+        answer = consent_pb2.ListEvidenceRequestsResponse(requests=[_asked_paper(*each) for each in found[:size]])
+        answer.page.next_page_token = str(found[size - 1][0].consent_id) if len(found) > size else ""
+        return answer
+
     async def decide(self, request: consent_pb2.DecideConsentRequest, caller: Caller) -> Bundle:
         """Record a decision of the caller's subject.
 
@@ -178,6 +209,33 @@ class Asking:
             if not items.exists(item) or not items.is_about(item, subject.kind):
                 message = "an item does not exist for this kind of subject"
                 raise BashuError(Reason.UNKNOWN_DATA_ITEM, message, field="drafts.required_items")
+
+
+def _row(bundle: Bundle, now: datetime) -> consent_pb2.ConsentBundleRow:
+    message = consent_pb2.ConsentBundleRow(
+        bundle_id=str(bundle.bundle_id),
+        state=consent_pb2.BundleState.Value(f"BUNDLE_STATE_{bundle.state(now).value}"),
+        purposes=[draft.purpose for draft in bundle.drafts],
+        consent_ids=[str(consent_id) for consent_id in bundle.consent_ids],
+    )
+    message.requested_at.FromDatetime(bundle.requested_at)
+    message.expires_at.FromDatetime(bundle.expires_at)
+    if bundle.decided_at is not None:
+        message.decided_at.FromDatetime(bundle.decided_at)
+    return message
+
+
+def _asked_paper(asked: EvidenceRequest, now: datetime) -> consent_pb2.EvidenceRequestRow:
+    message = consent_pb2.EvidenceRequestRow(
+        consent_id=str(asked.consent_id),
+        institution=asked.institution,
+        late=asked.received_at is None and asked.due_at <= now,
+    )
+    message.requested_at.FromDatetime(asked.requested_at)
+    message.due_at.FromDatetime(asked.due_at)
+    if asked.received_at is not None:
+        message.received_at.FromDatetime(asked.received_at)
+    return message
 
 
 def notice_message(text: ConsentText) -> consent_pb2.Notice:

@@ -11,6 +11,8 @@ from core.clock import SHANGHAI, Clock
 from core.errors import BashuError, Reason
 from database import Database
 from gateway.accesses import days
+from gateway.asking.evidence import LATE
+from gateway.asking.store import ClockHold
 from gateway.decisions import explain
 from gateway.desk.desk import Desk
 from gateway.desk.preservation import Scope
@@ -18,7 +20,7 @@ from gateway.desk.store import Preservation
 from gateway.desk.unmask import Unmasking
 from gateway.identity.model import Role, current_caller
 from gateway.interceptors import Context
-from gateway.officers import Holds
+from gateway.officers import Holds, hold_key
 from gateway.question import read_subject
 from gateway.reviews import Reviews, by_caller
 from gateway.rights.erasures import Erasures
@@ -247,7 +249,7 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
             today = self._clock.now().astimezone(SHANGHAI).date()
             subject = read_subject(request.subject, standard=self._standard, today=today)
             record, withheld = await self._holds.hold_subject(subject, reason=request.reason, by=by)
-        return compliance_pb2.PlaceHoldResponse(hold=_hold(record), withheld_queries=withheld)
+        return compliance_pb2.PlaceHoldResponse(hold=hold_message(record), withheld_queries=withheld)
 
     async def LiftHold(  # noqa: N802
         self, request: compliance_pb2.LiftHoldRequest, _context: Context
@@ -266,8 +268,8 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         size = page_size(request.page)
         found = await self._holds.standing(after=after_id(request.page), limit=size + 1)
         await self._reviews.record(current_caller(), "ListHolds", count=len(found[:size]))
-        answer = compliance_pb2.ListHoldsResponse(holds=[_hold(record) for record in found[:size]])
-        answer.page.next_page_token = str(found[size - 1].hold_id) if len(found) > size else ""
+        answer = compliance_pb2.ListHoldsResponse(holds=[hold_message(record) for record in found[:size]])
+        answer.page.next_page_token = str(hold_key(found[size - 1])) if len(found) > size else ""
         return answer
 
     async def ExplainDecision(  # noqa: N802
@@ -329,7 +331,17 @@ class ComplianceServicer(compliance_pb2_grpc.ComplianceServiceServicer):
         return compliance_pb2.UnmaskResponse(value=value)
 
 
-def _hold(record: HoldRecord) -> compliance_pb2.Hold:
+def hold_message(record: HoldRecord | ClockHold) -> compliance_pb2.Hold:
+    """Return what is shown of a hold."""
+    if isinstance(record, ClockHold):
+        held = compliance_pb2.Hold(
+            hold_id=str(record.consent_id),
+            consent_id=str(record.consent_id),
+            subject_display=record.display,
+            kind=LATE,
+        )
+        held.placed_by.at.FromDatetime(record.placed_at)
+        return held
     message = compliance_pb2.Hold(
         hold_id=str(record.hold_id),
         consent_id="" if record.consent_id is None else str(record.consent_id),

@@ -99,6 +99,13 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         validate(request)
         return await self._asking.show(request, current_caller())
 
+    async def ListConsentBundles(  # noqa: N802
+        self, request: consent_pb2.ListConsentBundlesRequest, _context: Context
+    ) -> consent_pb2.ListConsentBundlesResponse:
+        """List what the caller asked borrowers for."""
+        validate(request)
+        return await self._asking.bundles_of(request, current_caller())
+
     async def DecideConsent(  # noqa: N802
         self, request: consent_pb2.DecideConsentRequest, _context: Context
     ) -> consent_pb2.DecideConsentResponse:
@@ -206,6 +213,16 @@ class ConsentServicer(consent_pb2_grpc.ConsentServiceServicer):
         letter = await self._mine(current_caller(), _consent_id(request.consent_id))
         answer = consent_pb2.SubmitEvidenceResponse()
         answer.received_at.FromDatetime(await self._asking.evidence.submit(letter, request.document))
+        return answer
+
+    async def ListEvidenceRequests(  # noqa: N802
+        self, request: consent_pb2.ListEvidenceRequestsRequest, _context: Context
+    ) -> consent_pb2.ListEvidenceRequestsResponse:
+        """List papers that were asked for; a reviewer's look is recorded."""
+        validate(request)
+        caller = current_caller()
+        answer = await self._asking.evidence_of(request, caller)
+        await self._reviews.record(caller, "ListEvidenceRequests", count=len(answer.requests))
         return answer
 
     async def _mine(self, caller: Caller, consent_id: UUID) -> Shown:

@@ -45,7 +45,7 @@ def registered(stack: Stack) -> str:
 
 
 def test_a_lender_asks_and_the_borrower_grants_less_as_written(stack: Stack) -> None:
-    request, agent, read, sign, decide = commands("## Asking a borrower")
+    request, agent, read, sign, decide, listing = commands("## Asking a borrower")
     asked = run(stack, request.replace("SHA256", registered(stack)))
     found = UUID.search(asked)
     assert found is not None
@@ -57,13 +57,29 @@ def test_a_lender_asks_and_the_borrower_grants_less_as_written(stack: Stack) -> 
     assert "ACTIVE" in decided
     assert "纳税信用" not in decided
     assert "GRANTED" in run(stack, read.replace("BUNDLE_ID", found.group()))
+    assert found.group() in run(stack, listing)
 
 
 def test_a_lender_registers_a_letter_and_uploads_its_paper_as_written(stack: Stack) -> None:
-    scan, sign, register, ask, submit = commands("## Letters on paper")
+    scan, sign, register, ask, listing, submit = commands("## Letters on paper")
     run(stack, scan)
     run(stack, sign)
     found = UUID.search(run(stack, register))
     assert found is not None
     assert "截止" in run(stack, ask.replace("CONSENT_ID", found.group()))
+    assert found.group() in run(stack, listing)
     assert "收到" in run(stack, submit.replace("CONSENT_ID", found.group()))
+
+
+def test_two_officers_hold_and_lift_as_written(stack: Stack) -> None:
+    hold, listing, first, second = commands("## An officer")
+    sign = "python -m loadtest.grant --dev .dev --institution bank-cq --code 91500105XXTT00018M > .dev/held.jws"
+    run(stack, f".venv/bin/{sign}")
+    consent = UUID.search(run(stack, ".venv/bin/bashu consent register .dev/held.jws --dev .dev --as bank-cq"))
+    assert consent is not None
+    placed = UUID.search(run(stack, hold.replace("CONSENT_ID", consent.group())))
+    assert placed is not None
+    assert placed.group() in run(stack, listing)
+    assert "待第二人" in run(stack, first.replace("HOLD_ID", placed.group()))
+    assert "已解除" in run(stack, second.replace("HOLD_ID", placed.group()))
+    assert placed.group() not in run(stack, listing)

@@ -231,3 +231,38 @@ async def test_a_lender_is_told_at_once_what_it_may_not_ask_for(asking, draft, r
 
 async def test_a_notice_must_be_registered_before_anyone_is_asked_to_read_it(asking):
     assert await refused(ask(asking, notice_sha256=bytes(32))) is Reason.NOT_FOUND_OR_NOT_YOURS
+
+
+async def listed(asking, who=BANK, **fields):
+    answer = await asking.call("ListConsentBundles", who, **fields)
+    return [(row.bundle_id, STATES.Name(row.state).removeprefix("BUNDLE_STATE_")) for row in answer.bundles]
+
+
+async def test_a_lender_lists_what_it_asked_for_the_newest_first_with_the_state_of_now(asking):
+    ids = [(await ask(asking)).bundle_id for _ in range(3)]
+    await asking.call("DecideConsent", SUBJECT, bundle_id=ids[0], grant=True, artefacts=[artefact()])
+    await asking.call("DecideConsent", SUBJECT, bundle_id=ids[1], grant=False)
+    asking.stage.shift(hours=73)
+    newest = (await ask(asking)).bundle_id
+    everything = [(newest, "REQUESTED"), (ids[2], "LAPSED"), (ids[1], "DENIED"), (ids[0], "GRANTED")]
+    assert await listed(asking) == everything
+    for name in ("REQUESTED", "LAPSED", "DENIED", "GRANTED"):
+        states = [STATES.Value(f"BUNDLE_STATE_{name}")]
+        assert await listed(asking, states=states) == [row for row in everything if row[1] == name]
+    granted = (await asking.call("ListConsentBundles", BANK)).bundles[-1]
+    assert (list(granted.purposes), len(granted.consent_ids)) == (["PRE_LOAN_REVIEW"], 1)
+    assert granted.HasField("decided_at")
+
+
+async def test_a_list_of_bundles_goes_on_page_by_page_and_shows_no_other_lenders(asking):
+    ids = [(await ask(asking)).bundle_id for _ in range(3)]
+    found, page = [], common_pb2.PageRequest(page_size=2)
+    for _ in range(2):
+        answer = await asking.call("ListConsentBundles", BANK, page=page)
+        found.append([row.bundle_id for row in answer.bundles])
+        page.page_token = answer.page.next_page_token
+    assert found == [ids[:0:-1], ids[:1]]
+    assert page.page_token == ""
+    assert await listed(asking, OTHER_BANK) == []
+    assert await listed(asking, OTHER_BANK, page=common_pb2.PageRequest(page_token=ids[0])) == []
+    assert await refused(listed(asking, SUBJECT)) is Reason.ROLE_NOT_ALLOWED

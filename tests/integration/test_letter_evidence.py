@@ -10,10 +10,14 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bashu.v1 import consent_pb2
+from bashu.v1 import common_pb2, consent_pb2
 from core.errors import Reason
 from database import StatementFailed
+from gateway.asking.store import ClockHold
+from gateway.entries import By
 from gateway.identity import store as identity_store
+from gateway.officers import Holds, hold_key
+from gateway.services.compliance import hold_message
 from gateway.vault.store import details
 from tests.admission_stage import a_key, a_payload, a_snapshot, signed
 from tests.asking_stage import OTHER_BANK, open_asking
@@ -170,6 +174,75 @@ async def test_only_letters_have_paper_and_only_their_lender_brings_it_once_aske
     assert (
         await refused(asking.call("RequestEvidence", AUDITOR, consent_id=consent.consent_id)) is Reason.ROLE_NOT_ALLOWED
     )
+
+
+async def test_one_letter_that_cannot_be_held_or_lifted_keeps_no_other_waiting(asking):
+    letters = [await letter(asking) for _ in range(3)]
+    await asking.call("RequestEvidence", ONE, consent_id=letters[0].consent_id)
+    asking.stage.shift(days=8)
+    for settle, expected in ((None, STATES.CONSENT_STATE_HELD), (submit, STATES.CONSENT_STATE_ACTIVE)):
+        if settle is not None:
+            await settle(asking, letters[0])
+        async with asking.stage.owner.transaction() as tx:
+            await tx.fetch("SELECT 1 FROM consent WHERE consent_id = $1 FOR UPDATE", _uuid(letters[1]))
+            assert await sweep(asking) == 2
+        assert [await state(asking, letters[n]) for n in (0, 2)] == [expected] * 2
+        assert await state(asking, letters[1]) != expected
+        assert await sweep(asking) == 1
+        assert await state(asking, letters[1]) == expected
+
+
+async def test_the_clocks_holds_are_listed_beside_the_officers_and_no_officer_lifts_one(asking):
+    stage = asking.stage
+    holds = Holds(
+        stage.db, subjects=stage.holds, vault=asking.vault, pseudonyms=stage.pseudonyms, entries=stage.entries
+    )
+    consent, other = await late(asking), await letter(asking)
+    by = By(participant="officer-1", institution="gw", operator="0001")
+    placed, _ = await holds.hold_consent(_uuid(other), reason="可疑", by=by)
+    pages, after = [], UUID(int=0)
+    while page := await holds.standing(after=after, limit=1):
+        pages += page
+        after = hold_key(page[0])
+    listed = {str(hold_key(each)): type(each).__name__ for each in pages}
+    assert listed == {
+        consent.consent_id: "ClockHold", other.consent_id: "ClockHold", str(placed.hold_id): "HoldRecord",
+    }  # fmt: skip
+    clocks = next(each for each in pages if isinstance(each, ClockHold) and each.consent_id == _uuid(consent))
+    message = hold_message(clocks)
+    assert (message.kind, message.consent_id, message.subject_display) == ("EVIDENCE_LATE", consent.consent_id, "示例")
+    assert message.placed_by.at.seconds > 0
+    assert await refused(holds.lift(_uuid(consent), reason="x", by=by)) is Reason.NOT_FOUND_OR_NOT_YOURS
+    await submit(asking, consent)
+    await sweep(asking)
+    assert [hold_key(each) for each in await holds.standing(after=UUID(int=0), limit=9)] == [placed.hold_id]
+
+
+async def papers(asking, who, **fields):
+    answer = await asking.call("ListEvidenceRequests", who, **fields)
+    return [(row.consent_id, row.late, row.HasField("received_at")) for row in answer.requests]
+
+
+async def test_a_lender_lists_the_papers_it_owes_and_a_reviewer_all(asking):
+    first, second = await letter(asking), await letter(asking)
+    assert await papers(asking, BANK) == []
+    await asking.call("RequestEvidence", ONE, consent_id=first.consent_id)
+    asking.stage.shift(days=2)
+    await asking.call("RequestEvidence", ONE, consent_id=second.consent_id)
+    owed = [(first.consent_id, False, False), (second.consent_id, False, False)]
+    assert await papers(asking, BANK) == await papers(asking, AUDITOR) == owed
+    assert await papers(asking, OTHER_BANK) == []
+    assert (await asking.stage.types())[-1] == "REVIEW_VIEW"
+    page = common_pb2.PageRequest(page_size=1)
+    answer = await asking.call("ListEvidenceRequests", BANK, page=page)
+    page.page_token = answer.page.next_page_token
+    assert await papers(asking, BANK, page=page) == owed[1:]
+    asking.stage.shift(days=8)
+    await submit(asking, second)
+    assert await papers(asking, BANK) == [(first.consent_id, True, False)]
+    assert await papers(asking, BANK, with_received=True) == [
+        (first.consent_id, True, False), (second.consent_id, False, True),
+    ]  # fmt: skip
 
 
 async def test_what_came_is_never_taken_back(asking):
