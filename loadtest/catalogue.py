@@ -61,11 +61,15 @@ def render_copy() -> str:
         f"{json.dumps(name)}: [{', '.join(_json(code_entry(code)) for code in codes)}]"
         for name, codes in sorted(standard.codes.lists.items())
     ]
+    scales = [
+        f"{json.dumps(name)}: {json.dumps({one.code: one.label_zh for one in grades}, ensure_ascii=False)}"
+        for name, grades in sorted(standard.scales.rows.items())
+    ]
     version = json.dumps(STANDARD_VERSION)
     between = ",\n"
     return (
         f'{{"standard_version": {version},\n"items": [\n{between.join(items)}\n],\n'
-        f'"code_lists": {{\n{between.join(lists)}\n}}}}\n'
+        f'"code_lists": {{\n{between.join(lists)}\n}},\n"scales": {{\n{between.join(scales)}\n}}}}\n'
     )
 
 

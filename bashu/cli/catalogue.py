@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable
-from importlib import resources
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from google.protobuf.json_format import ParseDict
 from rich.table import Table
 
+from bashu.cli.dictionary import code_lists, own_codes, own_items
 from bashu.cli.session import (
     AsOption,
     DeadlineOption,
@@ -84,7 +82,7 @@ def catalogue(
         usage("--csv 与 --json 不能同用 choose --csv or --json, not both")
     who = find_profile(profile, dev, participant, operator) if online else None
     if codes:
-        entries = own_codes(codes) if who is None else _asked_codes(who, codes, as_json=as_json, deadline_s=deadline)
+        entries = _own_codes(codes) if who is None else _asked_codes(who, codes, as_json=as_json, deadline_s=deadline)
         if as_json:
             print_json(message_json(entries))
         else:
@@ -99,23 +97,11 @@ def catalogue(
         _show("数据项目录 data items", ITEM_COLUMNS, [_item(one) for one in answer.items], as_csv=as_csv)
 
 
-def own_items() -> standard_pb2.ListDataItemsResponse:
-    """Return the dictionary as it was when this package was built."""
-    return ParseDict({"items": _copy()["items"]}, standard_pb2.ListDataItemsResponse())
-
-
-def own_codes(name: str) -> standard_pb2.GetCodeListResponse:
-    """Return a code list as it was when this package was built; end with USAGE for one that is not in it."""
-    lists = _copy()["code_lists"]
-    if name not in lists:
-        usage(f"没有此代码表 no such code list; there are: {' '.join(lists)}")
-    return ParseDict({"codes": lists[name]}, standard_pb2.GetCodeListResponse())
-
-
-def _copy() -> dict[str, Any]:
-    with resources.files("bashu").joinpath("catalogue.json").open(encoding="utf-8") as file:
-        read: dict[str, Any] = json.load(file)
-    return read
+def _own_codes(name: str) -> standard_pb2.GetCodeListResponse:
+    found = own_codes(name)
+    if found is None:
+        usage(f"没有此代码表 no such code list; there are: {' '.join(code_lists())}")
+    return found
 
 
 def _asked_items(who: Profile, *, as_json: bool, deadline_s: float) -> standard_pb2.ListDataItemsResponse:

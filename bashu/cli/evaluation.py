@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 
+from bashu.cli.labels import coded
 from bashu.cli.network import RelatedOption, print_network
 from bashu.cli.session import (
     AsOption,
@@ -17,9 +19,19 @@ from bashu.cli.session import (
     answer_or_json,
     find_profile,
 )
-from bashu.cli.tables import console, print_evaluation, print_scope
+from bashu.cli.tables import console, day, grid, print_evaluation, print_scope
 from bashu.client import DEADLINE_S, new_request_id
-from bashu.v1 import credit_pb2
+from bashu.v1 import credit_pb2, report_pb2
+
+INDICATOR_COLUMNS: Final = (
+    "代码 code",
+    "指标 indicator",
+    "得分 points",
+    "值 value",
+    "缺数据 missing",
+    "数据截至 as of",
+)
+MISSING: Final = {"NOT_HELD": "平台未持有", "NOT_ANSWERED": "平台未答复", "NOT_GRANTED": "未获授权或未查询"}
 
 
 def evaluate(
@@ -63,6 +75,23 @@ def evaluate(
         typer.echo(answer.evaluation.written_reasons_zh)
         return
     print_evaluation(console(), answer.evaluation)
+    console().print(indicators(answer.evaluation))
     if answer.evaluation.HasField("guarantee_network"):
         print_network(console(), answer.evaluation.guarantee_network)
     print_scope(console(), answer.request_id, answer.effective_scope)
+
+
+def indicators(evaluation: report_pb2.Evaluation) -> Table:
+    """Lay out every indicator: points, value, how old, and why it has no data where it has none."""
+    rows = [
+        (
+            one.code,
+            one.name_zh,
+            f"{one.points} / {one.max_points}",
+            one.value,
+            coded(one.missing, MISSING) if one.missing else "",
+            day(one.as_of),
+        )
+        for one in evaluation.indicators
+    ]
+    return grid("指标 indicators", INDICATOR_COLUMNS, rows, is_keyed=True)

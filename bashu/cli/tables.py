@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta, timezone
 from typing import Final
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bashu.cli.dictionary import code_name
 from bashu.cli.labels import (
     BUNDLE_STATE,
     CHECK,
@@ -351,14 +353,22 @@ def _values(item: str, record: report_pb2.CreditRecord) -> dict[str, object]:
     body = record.WhichOneof("body")
     if body is None:
         return {}
-    shown: dict[str, object] = {}
-    for descriptor, value in getattr(record, body).ListFields():
-        shown[field_name(item, descriptor.name)] = (
-            ("是 yes" if value else "否 no") if isinstance(value, bool) else value
-        )
+    found = getattr(record, body)
+    shown: dict[str, object] = {
+        field_name(item, descriptor.name): _value(item, descriptor.name, value, found)
+        for descriptor, value in found.ListFields()
+    }
     if record.marks:
         shown["标记 marks"] = ", ".join(record.marks)
     return shown
+
+
+def _value(item: str, field: str, value: object, body: Message) -> object:
+    if isinstance(value, bool):
+        return "是 yes" if value else "否 no"
+    name = code_name(item, field, body)
+    # Some lists have the Chinese name itself as the code.
+    return f"{name} {value}" if name and name != value else value
 
 
 def _source(record: report_pb2.CreditRecord, sources: Mapping[str, report_pb2.Provenance]) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bashu.cli import app
+from bashu.cli.evaluation import indicators
 from bashu.cli.labels import CHECK, REASON, field_name, item_name
 from bashu.cli.tables import day, print_report
 from bashu.v1 import common_pb2, compliance_pb2, consent_pb2, credit_pb2, ledger_pb2, report_pb2
@@ -520,3 +521,30 @@ def test_what_is_in_no_catalogue_is_a_usage_error_that_names_what_is(nowhere):
     online = nowhere.invoke(app, ["catalogue", "--online"])
     assert online.exit_code == 2
     assert "profile" in online.stderr
+
+
+def test_a_code_and_a_grade_are_shown_by_their_chinese_names():
+    report = example_report()
+    report.records.add(data_item="administrative_permission").administrative_permission.status = "REVOKED"
+    customs = report.records.add(data_item="customs_credit_grade").customs_credit_grade
+    customs.scale_id, customs.grade = "customs_2026", "certified"
+    fund = report.records.add(data_item="housing_provident_fund").housing_provident_fund
+    fund.status = "8"
+    out = Console(file=io.StringIO(), width=200)
+    print_report(out, report)
+    text = out.file.getvalue()
+    for shown in ("撤销 REVOKED", "认证企业 certified"):
+        assert shown in text
+    assert "缴费状态 status │ 8 │" in " ".join(text.split())
+
+
+def test_an_evaluation_shows_every_indicator_with_its_age_or_why_it_has_no_data():
+    evaluation = report_pb2.Evaluation()
+    known = evaluation.indicators.add(code="XP01", name_zh="纳税信用级别", points="0", max_points="30", value="D")
+    known.as_of.seconds = 1_790_697_600
+    evaluation.indicators.add(code="XO06", name_zh="净流入", points="17.5", max_points="35", missing="NOT_HELD")
+    out = Console(file=io.StringIO(), width=200)
+    out.print(indicators(evaluation))
+    rows = [" ".join(line.split()) for line in out.file.getvalue().splitlines()]
+    assert any("XP01 │ 纳税信用级别 │ 0 / 30 │ D │ │ 2026-09-30" in row for row in rows)
+    assert any("XO06 │ 净流入 │ 17.5 / 35 │ │ 平台未持有 NOT_HELD" in row for row in rows)
