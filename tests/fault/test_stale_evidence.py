@@ -22,6 +22,8 @@ from tests.fault.conftest import LENDER
 SUBJECT = "91500105XXTT00018M"
 BOUND_S = 3
 WAITING = "SELECT extract(epoch FROM clock_timestamp() - min(appended_at))::float8 FROM ledger_pending JOIN ledger_entry USING (seq)"
+REFUSED = """SELECT count(*) FROM ledger_entry WHERE convert_from(body, 'UTF8')::jsonb @>
+    '{"type": "QUERY_DENIED", "decision": {"reason": "EVIDENCE_STALE"}}'"""
 PENDING = "SELECT count(*) FROM ledger_pending"
 
 
@@ -66,6 +68,8 @@ async def test_a_query_is_refused_while_the_sealer_stands_still_and_served_once_
         await until(db, PENDING, lambda waiting: waiting == 0)
         answer = await bank.query_credit(question(SUBJECT, consent))
         answer.verify(bounded.ledger_vkey)
+        # Each of the two calls, and each try that the client made of it.
+        assert await db.fetchval(REFUSED) >= 2
         uses = await db.fetchval("SELECT used FROM consent WHERE consent_id = $1", consent)
     await db.close()
     assert uses == 1
