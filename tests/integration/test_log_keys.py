@@ -15,6 +15,9 @@ from bashu.watch import LogWatch
 from database import RightMissing, open_database
 from gateway.cli import app
 from gateway.log_keys import FollowedKeys
+from gateway.witness.asking import Asking
+from gateway.witness.client import WitnessClient
+from gateway.witness.model import Witness
 from ledger import store
 from ledger.export import export_lines
 from ledger.fsck import fsck
@@ -24,7 +27,10 @@ from ledger.note import Checkpoint, NoteError, parse_vkey, sign_note
 from ledger.promise import make_promises
 from ledger.sealer import Sealer
 from ledger.signer import FileSigner, LogKeyFiles, generate_signer
+from ledger.witness.cosignature import find_cosignature, parse_witness_vkey
+from tests.integration.test_witnesses import SteppedClock
 from tests.log_stage import LedgerClient
+from tests.witness_stage import SmallWitness
 
 ORIGIN = "log.example/bashu"
 SETTINGS = """
@@ -255,6 +261,42 @@ async def test_fsck_names_a_tree_not_signed_by_every_key_of_its_time_and_a_step_
     assert "ERROR leaf 1 KEY_DIFFERS" in [line.split(": ")[0] for line in await log.findings()]
     stranger = FileSigner(ORIGIN, Ed25519PrivateKey.generate()).vkey
     assert any("is none of the log's" in line for line in await log.findings(stranger))
+
+
+async def test_a_witness_that_knows_one_of_the_keys_cosigns_as_long_as_that_one_signs(log, tmp_path):
+    await log.grow()
+    fresh, key = await log.add()
+    await log.seal()
+    client, clock = WitnessClient(), SteppedClock()
+    witnesses = [
+        SmallWitness(f"{name}.example/w", log_vkey=vkey, state=tmp_path / name, now=lambda: clock.now().timestamp())
+        for name, vkey in (("old", log.first), ("new", fresh))
+    ]
+    known = []
+    for witness in witnesses:
+        await witness.start()
+        known.append(Witness(key=parse_witness_vkey(witness.vkey), url=witness.url))
+    asking = Asking(log.sealing, witnesses=known, quorum=1, client=client, clock=clock)
+
+    async def cosigners():
+        await log.grow()
+        clock.elapsed_s += 600
+        await asking.look()
+        signed = (await store.latest_checkpoint(log.db)).note
+        text, _, lines = signed.rpartition("\n\n")
+        return [one.key.name for one in known if find_cosignature(lines, one.key, text=f"{text}\n")]
+
+    try:
+        assert await cosigners() == ["old.example/w"]
+        await log.command("overlap", key)
+        assert await cosigners() == ["old.example/w", "new.example/w"]
+        await log.command("retire", parse_vkey(log.first).key_id.hex(), "--early")
+        assert await cosigners() == ["new.example/w"]
+        assert await log.findings() == []
+    finally:
+        await client.close()
+        for witness in witnesses:
+            await witness.stop()
 
 
 async def test_steps_are_only_ever_added(log):
