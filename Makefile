@@ -132,7 +132,7 @@ crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export
 	@$(BIN)/python -m loadtest.crash
 
 .PHONY: test-kill tamper load-ledger
-load-ledger: $(VENV)/.runtime ## Measure entries/s and time to proof at 10,000 entries; ARGS="--big 10000000" needs 8 GB of disk
+load-ledger: $(VENV)/.runtime ## Measure entries/s and time to proof at 10,000 entries; ARGS="--rate 2000" paces it, "--big 10000000" needs 8 GB of disk
 	@$(BIN)/python -m loadtest.ledger $(ARGS)
 
 test-kill: $(VENV)/.runtime ## Kill -9 worker, sealer and PostgreSQL under load, 20 rounds; ARGS="--rounds 3 --seconds 20" for fewer

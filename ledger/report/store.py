@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Final
 
 from database import Statements
+from ledger.archive.store import require_here
 
 _LEAVES: Final = """
 SELECT s.ts, convert_from(e.body, 'UTF8')::jsonb AS leaf FROM ledger_search AS s
 JOIN ledger_leaf AS l ON l.leaf_index = s.leaf_index JOIN ledger_entry AS e ON e.seq = l.seq"""
+_FIRST: Final = "SELECT min(leaf_index) FROM ledger_search WHERE ts >= $1 AND ts < $2"
 SECTIONS: Final[Mapping[str, str]] = {
     "queries": """
 SELECT ARRAY[institution, coalesce(purpose, '-'), type] AS names, sum(number)::bigint AS count, NULL::float8 AS days
@@ -58,7 +60,14 @@ class ReportRow:
 
 
 async def report_rows(db: Statements, *, since: datetime, before: datetime) -> list[ReportRow]:
-    """Return every section's rows for entries whose own time lies in ``[since, before)``."""
+    """Return every section's rows for entries whose own time lies in ``[since, before)``.
+
+    Raises:
+        BashuError: NOT_FOUND_OR_NOT_YOURS where entries of that time are in an archive alone: fewer would be counted.
+    """
+    first = await db.fetchval(_FIRST, since, before)
+    if first is not None:
+        await require_here(db, first)
     return [
         ReportRow(section=section, names=tuple(row["names"]), count=row["count"], days=row["days"])
         for section, sql in SECTIONS.items()

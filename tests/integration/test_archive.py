@@ -26,6 +26,7 @@ from ledger.highwater import HighWater
 from ledger.model import EntryType, build_entry
 from ledger.note import parse_vkey
 from ledger.proofs import inclusion_proof
+from ledger.report.store import report_rows
 from ledger.sealer import Sealer
 from ledger.signer import FileSigner
 
@@ -281,6 +282,9 @@ async def test_rows_leave_by_the_owners_step_alone_and_the_archive_stands_for_th
     with pytest.raises(BashuError, match="archive alone"):
         _ = [line async for line in export_lines(reader)]
     assert len([line async for line in export_lines(reader, from_index=2048)]) == SIZE - 2048 + 1
+    with pytest.raises(BashuError, match="archive alone"):
+        await report_rows(reader, since=OLD, before=OLD + timedelta(days=1))
+    assert await report_rows(reader, since=OLD + timedelta(days=1), before=datetime.now(UTC) + timedelta(days=1))
     (archived.path / "tile/entries/003").unlink()
     assert "ENTRY_MISSING@768" in await of_log(reader, archive=archived)
 
