@@ -36,7 +36,8 @@ def working_days(settings: Settings) -> WorkingDays:
 def witnesses(settings: Settings) -> tuple[Witness, ...]:
     """Return the outside witnesses, none where the settings name none."""
     return tuple(
-        Witness(key=parse_witness_vkey(told.vkey), url=told.url, ca=told.ca) for told in settings.ledger.witnesses
+        Witness(key=parse_witness_vkey(told.vkey), url=told.url, ca=told.ca, monitoring_url=told.monitoring_url)
+        for told in settings.ledger.witnesses
     )
 
 

@@ -11,6 +11,7 @@ from gateway import from_settings
 from gateway.settings import Settings, SettingsError, read_secret
 from gateway.witness.asking import Asking
 from gateway.witness.client import WitnessClient
+from gateway.witness.marks import recall
 from ledger.highwater import HighWater
 from ledger.sealer import Sealer
 from ledger.signer import LogKeyFiles
@@ -26,7 +27,9 @@ async def run_sealer(settings: Settings) -> None:
     witnesses, client = from_settings.witnesses(settings), WitnessClient()
     try:
         signer = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
-        sealer = Sealer(db=db, signer=signer, high_water=HighWater(path=settings.ledger.highwater))
+        high_water = HighWater(path=settings.ledger.highwater)
+        await recall(settings, db, high_water)
+        sealer = Sealer(db=db, signer=signer, high_water=high_water)
         async with asyncio.TaskGroup() as group:
             group.create_task(sealer.run(stop))
             if witnesses and settings.ledger.quorum is not None:

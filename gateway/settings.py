@@ -119,14 +119,15 @@ class DatabaseSettings(_Section):
 class WitnessSettings(_Section):
     """An outside witness of the log (C2SP tlog-witness). ``vkey``: its verifier key, of signature type 0x04.
 
-    ``name``: the one inside the vkey. ``url``: its submission prefix; plain http on loopback alone. ``ca``: a PEM file
-    where its certificate is not of a public authority.
+    ``name``: the one inside the vkey. ``url``: its submission prefix, ``monitoring_url`` the other where it has two;
+    plain http on loopback alone. ``ca``: a PEM file where its certificate is not of a public authority.
     """
 
     name: Annotated[str, Field(pattern=r"^[^\s+]+$", max_length=200)]
     url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$", max_length=500)]
     vkey: Annotated[str, Field(max_length=400)]
     ca: FilePath | None = None
+    monitoring_url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$", max_length=500)] | None = None
 
     @model_validator(mode="after")
     def _is_a_witness(self) -> Self:
@@ -136,8 +137,9 @@ class WitnessSettings(_Section):
             raise ValueError(str(error)) from None
         if key.name != self.name:
             raise ValueError("name is not the one inside vkey")
-        if urlsplit(self.url).scheme == "http" and urlsplit(self.url).hostname not in LOOPBACK:
-            raise ValueError("url: plain http is for loopback alone")
+        for url in map(urlsplit, filter(None, (self.url, self.monitoring_url))):
+            if url.scheme == "http" and url.hostname not in LOOPBACK:
+                raise ValueError("url: plain http is for loopback alone")
         return self
 
 

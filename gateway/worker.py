@@ -59,6 +59,7 @@ from gateway.sweeper import Sweeper
 from gateway.tallies import Tallies
 from gateway.tree_guard import TreeGuard
 from gateway.witness.grading import WitnessGrading
+from gateway.witness.marks import recall
 from ledger.highwater import HighWater
 from ledger.signer import LogKeyFiles
 from standards.catalogue import Standard, load_standard
@@ -73,11 +74,10 @@ async def run_worker(settings: Settings, *, ready: Path, own_mark: Path) -> int:
     pools = await open_pools(settings)
     try:
         worker = _compose(settings, pools, load_standard(settings.standard.tables))
+        own = HighWater(path=own_mark)
+        await recall(settings, pools.plain, own)
         guard = TreeGuard(
-            pools.plain,
-            origin=settings.ledger.origin,
-            sealers=HighWater(path=settings.ledger.highwater),
-            own=HighWater(path=own_mark),
+            pools.plain, origin=settings.ledger.origin, sealers=HighWater(path=settings.ledger.highwater), own=own
         )
         is_rewound = False
         if await _wait_until_whole(worker, guard, stop):

@@ -5,6 +5,7 @@ The settings name one; a successor lies beside it as ``ledger-<key id>.pem``, so
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,14 @@ class LogKeyFiles:
         if signer.vkey != vkey:
             raise NoteError(f"{file} holds another key than its name says")
         return signer
+
+    def vkeys(self) -> list[str]:
+        """Return the settings' key and every successor whose file is beside it, whether it signs or not."""
+        found = [self.vkey]
+        for file in sorted(self._path.parent.glob("ledger-????????.pem")):
+            with contextlib.suppress(NoteError, OSError):
+                found.append(load_signer(file, name=self.name).vkey)
+        return found
 
     def generate(self) -> FileSigner:
         """Make a successor's key beside the settings' key."""

@@ -44,6 +44,8 @@ class SmallWitness:
         self.conduct: str | None = None
         self.conflict: str | None = None
         self.requests: list[str] = []
+        self.shown: str | None = None
+        """The checkpoint it shows whoever asks."""
         self.released = asyncio.Event()
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -65,7 +67,12 @@ class SmallWitness:
 
     async def start(self) -> None:
         application = web.Application()
-        application.add_routes([web.post("/add-checkpoint", self._add_checkpoint)])
+        application.add_routes(
+            [
+                web.post("/add-checkpoint", self._add_checkpoint),
+                web.get("/{origin}/checkpoint", self._checkpoint),
+            ]
+        )
         self._runner = web.AppRunner(application, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -106,6 +113,11 @@ class SmallWitness:
         # From here to the answer nothing waits: no other request comes between the check and the record.
         self.remember(signed.size, signed.root)
         return await self._answer(note.partition("\n\n")[0] + "\n")
+
+    async def _checkpoint(self, request: web.Request) -> web.Response:
+        if self.shown is None or request.match_info["origin"] != hashlib.sha256(self.log.name.encode()).hexdigest():
+            return web.Response(status=404)
+        return web.Response(text=self.shown)
 
     async def _answer(self, text: str) -> web.Response:
         match self.conduct:

@@ -1,8 +1,9 @@
-"""The HTTP of C2SP tlog-witness: one POST, with little time and little room for the answer."""
+"""The HTTP of C2SP tlog-witness: single requests, with little time and little room for the answer."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from dataclasses import dataclass
 from typing import Final
@@ -51,13 +52,13 @@ class WitnessClient:
         Raises:
             WitnessSilent, AnswerTooLong
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._exchange(witness, body)
-        except TimeoutError as error:
-            raise WitnessSilent("TIMEOUT") from error
-        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
-            raise WitnessSilent(type(error).__name__) from error
+        return await self._exchange(witness, "POST", f"{witness.url.rstrip('/')}/add-checkpoint", body)
+
+    async def checkpoint(self, witness: Witness, origin: str) -> Answer:
+        """Ask for the last checkpoint of the log ``origin`` that it cosigned; raises as :meth:`add_checkpoint` does."""
+        prefix = (witness.monitoring_url or witness.url).rstrip("/")
+        log = hashlib.sha256(origin.encode()).hexdigest()
+        return await self._exchange(witness, "GET", f"{prefix}/{log}/checkpoint", None)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -65,10 +66,19 @@ class WitnessClient:
         if session is not None:
             await session.close()
 
-    async def _exchange(self, witness: Witness, body: bytes) -> Answer:
+    async def _exchange(self, witness: Witness, method: str, url: str, body: bytes | None) -> Answer:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._send(witness, method, url, body)
+        except TimeoutError as error:
+            raise WitnessSilent("TIMEOUT") from error
+        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
+            raise WitnessSilent(type(error).__name__) from error
+
+    async def _send(self, witness: Witness, method: str, url: str, body: bytes | None) -> Answer:
         session = self._session or self._open()
-        url = f"{witness.url.rstrip('/')}/add-checkpoint"
-        async with session.post(url, data=body, allow_redirects=False, ssl=self._context(witness)) as response:
+        request = session.request(method, url, data=body, allow_redirects=False, ssl=self._context(witness))
+        async with request as response:
             read = bytearray()
             async for chunk in response.content.iter_any():
                 read += chunk

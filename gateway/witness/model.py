@@ -12,11 +12,15 @@ from ledger.witness.cosignature import WitnessKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """An outside witness: its key, its submission prefix, and the CA of its certificate (None: the system's)."""
+    """An outside witness: its key, its submission prefix, and the CA of its certificate (None: the system's).
+
+    ``monitoring_url``: the prefix where it shows what it cosigned, None where that is the same.
+    """
 
     key: WitnessKey
     url: str
     ca: Path | None = None
+    monitoring_url: str | None = None
 
     @property
     def name(self) -> str:
