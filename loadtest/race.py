@@ -189,7 +189,7 @@ async def _prepared(stack: Stack, opened: AsyncExitStack, *, seconds: float, see
         banks=banks,
         agents={code: await opened.enter_async_context(Bashu(profile)) for code, profile in profiles.items()},
         portals={code: await opened.enter_async_context(Wire(profile)) for code, profile in profiles.items()},
-        officers=[await opened.enter_async_context(Wire.of(stack, f"officer-{number}")) for number in (1, 2)],
+        officers=[await opened.enter_async_context(_officer(stack, number)) for number in (1, 2)],
         lender=await opened.enter_async_context(Wire.of(stack, "bank-cq")),
         authority=SigningAuthority(stack.authorities["authority-cq"]),
         random=random.Random(seed),
@@ -199,6 +199,11 @@ async def _prepared(stack: Stack, opened: AsyncExitStack, *, seconds: float, see
         race.consents.append(await race.grant(code))
     race.ends = time.monotonic() + seconds
     return race
+
+
+def _officer(stack: Stack, number: int) -> Wire:
+    """Connect an officer with a staff number of its own: two participants with one number count as one."""
+    return Wire(Profile.of_dev_stack(stack.state, f"officer-{number}", operator=f"000{number}"))
 
 
 async def _ask(race: Race, bank: Bashu) -> None:
@@ -290,12 +295,10 @@ async def _held(race: Race, request: compliance_pb2.PlaceHoldRequest) -> None:
     placed = await first.call(first.compliance.PlaceHold, request)
     await asyncio.sleep(race.random.uniform(*PAUSE_S))
     lift = compliance_pb2.LiftHoldRequest(hold_id=placed.hold.hold_id, reason="race")
-    for officer in (first, second):
-        try:
-            await officer.call(officer.compliance.LiftHold, lift)
-        except BashuCallError as error:
-            if error.reason != "SECOND_OFFICER_NEEDED":
-                raise
+    wish, lifted = [await officer.call(officer.compliance.LiftHold, lift) for officer in (first, second)]
+    if wish.lifted or not lifted.lifted:
+        # What stays held is asked under in vain: the race would die down unseen.
+        race.seen.faults.append(f"two officers lift: {wish.lifted}, {lifted.lifted}")
 
 
 async def _freeze(race: Race, consent: Consent) -> None:
@@ -354,9 +357,10 @@ def _tables(console: Console, seen: Seen, entries: Sequence[Mapping[str, Any]], 
     table.add_row(*(str(counts[name]) for name in ("QUERY_INTENT", *_CLOSINGS, "QUERY_DENIED")))
     console.print(table)
     withheld = Counter(entry["decision"]["reason"] for entry in entries if entry["type"] == "RELEASE_WITHHELD")
-    for title, counter in (("扣留 withheld", withheld), ("拒绝 refused", seen.refusals), ("动作 acts", seen.acts)):
-        told = ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"
-        console.print(f"{title}: {told}", markup=False)
+    told = (("扣留 withheld", withheld), ("拒绝 refused", seen.refusals), ("动作 acts", seen.acts))
+    for title, counter in told:
+        line = ", ".join(f"{name} {count}" for name, count in sorted(counter.items())) or "none"
+        console.print(f"{title}: {line}", markup=False)
 
 
 def _unreleased(seen: Seen, entries: Sequence[Mapping[str, Any]]) -> list[str]:
