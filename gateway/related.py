@@ -183,8 +183,10 @@ class Related:
         try:
             outcome = await self._releases.release_together(parts, report_digest=report_digest, request_digest=digest)
         except BashuError as refused:
+            # The others' subjects see this in their own lists, and are not told that somebody else's consent ended.
+            why = Reason.OUT_OF_TIME if refused.reason is Reason.OUT_OF_TIME else Reason.REVISION_CHANGED
             for one in relations.covered:
-                await self._fail(one.permit, refused, one.answers, digest)
+                await self._fail(one.permit, why, one.answers, digest)
             raise
         if isinstance(outcome, Receipt):
             return outcome
@@ -202,8 +204,7 @@ class Related:
         left = _reached(relations.own, standing)
         for one in standing:
             if one not in left:
-                refused = BashuError(next(iter(gone.values())), "reached through a consent that ended meanwhile")
-                await self._fail(one.permit, refused, one.answers, relations.ask.request_digest)
+                await self._fail(one.permit, Reason.REVISION_CHANGED, one.answers, relations.ask.request_digest)
         return replace(relations, covered=left, outcomes=outcomes)
 
     async def _standing(self, inquiry: _Inquiry) -> list[ConsentFacts]:
@@ -297,7 +298,7 @@ class Related:
         return Covered(admitted=admitted, answers=tuple(answers), report=report, stops=stops)
 
     async def _fail(
-        self, permit: Permit, failure: BashuError, answers: Sequence[ItemAnswer], request_digest: bytes
+        self, permit: Permit, failure: BashuError | Reason, answers: Sequence[ItemAnswer], request_digest: bytes
     ) -> None:
         lines = outcome_lines(answers)
         await self._releases.fail(permit, failure, request_digest=request_digest, platforms=lines)

@@ -175,6 +175,7 @@ async def test_with_the_related_consents_it_is_a_ring_and_every_edge_says_who_to
     }
     assert {own[record_id] for record_id in edges[A, B].record_ids} == {B}
     assert not edges[B, C].record_ids
+    assert not any(code in report.evaluation.written_reasons_zh for code in (B, C, NAMES[B], NAMES[C]))
     assert set(next(i for i in report.evaluation.indicators if i.code == "XN02").record_ids) == set(own)
 
 
@@ -294,7 +295,11 @@ async def test_the_questions_own_consent_revoked_meanwhile_closes_every_intent(w
     with pytest.raises(BashuError) as refused:
         await world.ask(own, of_b)
     assert refused.value.reason is Reason.CONSENT_REVOKED
-    assert {row["state"] for row in await world.stage.intents()} == {"CLOSED"}
+    closed = {row["consent_id"]: (row["state"], row["closed_reason"]) for row in await world.stage.intents()}
+    assert closed == {
+        own.consent_id: ("CLOSED", "CONSENT_REVOKED"),
+        of_b.consent_id: ("CLOSED", "REVISION_CHANGED"),
+    }
     assert "RELEASE" not in await world.stage.types()
     assert await world.stage.check_log() == []
 

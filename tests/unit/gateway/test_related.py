@@ -112,8 +112,8 @@ class Doors:
         promise = BatchPromise(note="", root=b"", leaf_index=0, batch_size=1, path=())
         return Receipt(entry=b"", leaf_hash=b"", promise=promise, publish_by=datetime.now(UTC))
 
-    async def fail(self, permit: Permit, reason: BashuError, **_: object) -> None:
-        self.failed.append((permit.subject.identifier, reason.reason))
+    async def fail(self, permit: Permit, reason: Reason, **_: object) -> None:
+        self.failed.append((permit.subject.identifier, reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ async def test_whoever_was_reached_through_a_firm_that_ended_goes_with_it() -> N
     left = await related.release(found, own, report_digest=bytes(32))
     assert isinstance(left, Relations)
     assert codes(left) == []
-    assert lone.failed == [(C, Reason.CONSENT_REVOKED)]
+    assert lone.failed == [(C, Reason.REVISION_CHANGED)]
     report = CreditReport()
     left.judge_into(report)
     outcomes = [one.outcome for one in report.guarantee_network.related_consents]
