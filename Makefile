@@ -131,6 +131,10 @@ race: $(VENV)/.runtime ## Race revocations, amendments, pauses, holds, freezes a
 crash: $(VENV)/.runtime ## Kill -9 a worker under load and check the export
 	@$(BIN)/python -m loadtest.crash
 
+.PHONY: bad-day
+bad-day: $(VENV)/.runtime ## Ask 20 questions/s through a bad day of both platforms (MINUTES=10, or SECONDS=60) and judge it
+	@$(BIN)/python -m loadtest.bad_day $(if $(SECONDS),--seconds $(SECONDS),--minutes $(or $(MINUTES),10)) $(ARGS)
+
 .PHONY: test-kill tamper load-ledger
 load-ledger: $(VENV)/.runtime ## Measure entries/s and time to proof at 10,000 entries; ARGS="--rate 2000" paces it, "--big 10000000" needs 8 GB of disk
 	@$(BIN)/python -m loadtest.ledger $(ARGS)

@@ -57,9 +57,11 @@ app.add_typer(clock_app, name="clock")
 
 
 class SandboxProfile(StrEnum):
-    """Latency and faults of the simulated platforms, as far as they have them."""
+    """Latency and faults of the simulated platforms."""
 
     INSTANT = "instant"
+    REALISTIC = "realistic"
+    BAD_DAY = "bad-day"
 
 
 SettingsFile = Annotated[

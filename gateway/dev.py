@@ -191,6 +191,7 @@ class _Parts:
             persons=options.persons,
             workers=options.workers,
             witness=self._witness,
+            is_instant=options.profile == "instant",
         )
         settings_file = state.settings_file
         sealer = Program(
@@ -213,6 +214,10 @@ class _Parts:
         """Let the nine extra lenders ask, once in the life of a state folder (docs/platforms/subjects.md)."""
         done = self._state.run / "first_enquiries"
         if done.exists():
+            return
+        if self._options.profile != "instant":
+            # Letters are under review for up to two minutes there: the nine would be answered by nobody.
+            self._say(f"{self._options.profile}: 不作九家机构的首次查询 the nine lenders' first enquiries are left out")
             return
         self._describe(self._state.draft)
         program = Program(

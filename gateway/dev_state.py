@@ -87,6 +87,17 @@ def write_dsns(state: DevState, postgres: EmbeddedPostgres) -> None:
         write_secret(state.dsn_file(f"keys-{role}"), postgres.dsn(f"bashu_{role}", KEYS_DATABASE).encode())
 
 
+UNLIMITED: Final = {
+    "chongqing": ("submits_per_s", "polls_per_s", "daily_quota"),
+    "sichuan": ("requests_per_s", "daily_quota"),
+}
+"""Options that are 0 where a platform keeps no limit itself."""
+
+
+SLOW_IN_FLIGHT: Final = 256
+"""Of platforms that take their time: at 20 questions a second sichuan's reports, 5 s each, are 100 at once."""
+
+
 def write_settings(
     state: DevState,
     *,
@@ -95,10 +106,12 @@ def write_settings(
     persons: bool,
     workers: int,
     witness: dict[str, str] | None = None,
+    is_instant: bool = True,
 ) -> None:
     """Write ``gateway.toml`` for this start: everything a real gateway is told, with the sandbox as its platforms.
 
-    ``witness``: name, url and vkey of a simulated one, None for none.
+    ``witness``: name, url and vkey of a simulated one, None for none. ``is_instant``: the platforms keep no limits, so
+    the gateway need not either; it would only measure itself.
     """
     server = state.authority.server()
     client = state.authority.client(SANDBOX_CALLER)
@@ -149,7 +162,11 @@ def write_settings(
         },
     }
     for platform, region, name_zh in (("chongqing", "500000", "模拟平台重庆"), ("sichuan", "510000", "模拟平台四川")):
-        tables |= _platform_tables(state, sandbox, client, platform, region, name_zh, persons=persons)
+        given = _platform_tables(state, sandbox, client, platform, region, name_zh, persons=persons)
+        given[f"platforms.{platform}.options"] |= (
+            dict.fromkeys(UNLIMITED[platform], 0) if is_instant else {"in_flight": SLOW_IN_FLIGHT}
+        )
+        tables |= given
     write_secret(state.settings_file, _toml(tables).encode())
 
 
@@ -187,10 +204,7 @@ def _platform_tables(  # noqa: PLR0917 - one row of a table
 
 
 def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str, Any]:
-    """Return how the gateway is known to a platform: secrets as files, single values as options.
-
-    Published rates and quotas are the real platforms' business; on one machine they would only measure themselves.
-    """
+    """Return how the gateway is known to a platform: secrets as files, single values as options."""
     credentials = sandbox["credentials"]
     if platform == "chongqing":
         login = json.loads(Path(credentials["chongqing"]).read_text())
@@ -198,11 +212,11 @@ def _access(state: DevState, sandbox: dict[str, Any], platform: str) -> dict[str
         write_secret(secret, login["secret"].encode())
         return {
             "secrets": {"hmac_key": str(secret), "qm_keys": sandbox["chongqing_keys"]},
-            "options": {"caller_code": login["jgdm"], "submits_per_s": 0, "polls_per_s": 0, "daily_quota": 0},
+            "options": {"caller_code": login["jgdm"]},
         }
     return {
         "secrets": {"credentials": credentials["sichuan"], "private_key": credentials["sichuan_private_key"]},
-        "options": {"key_id": "sc-env-1", "requests_per_s": 0, "daily_quota": 0},
+        "options": {"key_id": "sc-env-1"},
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,16 +13,8 @@ import typer
 from core.clock import SystemClock
 from core.lifetime import follow_parent, stop_event
 from sandbox.app import Settings, Tls, running
+from sandbox.profiles import Profile
 from sandbox.world import DEFAULT_ENTERPRISES, DEFAULT_PERSONS, DEFAULT_SEED
-
-
-class Profile(StrEnum):
-    """Latency and faults."""
-
-    INSTANT = "instant"
-    REALISTIC = "realistic"
-    BAD_DAY = "bad-day"
-
 
 File = Annotated[Path | None, typer.Option(exists=True, dir_okay=False)]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 picks a free one")]
@@ -51,8 +42,6 @@ def serve(
 ) -> None:
     """Serve both simulated platforms and their control on 127.0.0.1 until SIGTERM or Ctrl-C."""
     follow_parent()
-    if profile is not Profile.INSTANT:
-        raise typer.BadParameter(f"profile {profile} comes later; this version serves {Profile.INSTANT} alone")
     settings = Settings(
         state=state,
         tls=_tls(ca, certificate, key, is_plain=plaintext),
@@ -62,6 +51,7 @@ def serve(
         chongqing_port=chongqing_port,
         sichuan_port=sichuan_port,
         control_port=control_port,
+        profile=profile,
         callback_url=None if callback_url is None else _loopback(callback_url),
     )
     asyncio.run(_until_stopped(settings))

@@ -20,7 +20,9 @@ from sandbox.chongqing.server import build_app as build_chongqing
 from sandbox.clock import open_clocks
 from sandbox.control import build_control_app
 from sandbox.credentials import Credentials, open_credentials, write_private
+from sandbox.facts import PlatformId
 from sandbox.faults import Faults
+from sandbox.profiles import Conduct, Profile
 from sandbox.sichuan.server import build_app as build_sichuan
 from sandbox.world import make_world
 
@@ -54,6 +56,7 @@ class Settings:
     sichuan_port: int = 0
     control_port: int = 0
     callback_url: str | None = None
+    profile: Profile = Profile.INSTANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
         clocks=clocks,
         credentials={credentials.chongqing.jgdm: credentials.chongqing.secret},
         signing_key=credentials.signing_key,
+        conduct=Conduct(settings.profile, name=PlatformId.CHONGQING, clock=clocks.chongqing, seed=settings.seed),
     )
     sichuan_app = build_sichuan(
         world=world,
@@ -101,6 +105,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
         credentials=credentials.sichuan,
         envelope_key=credentials.envelope_key,
         callback_url=settings.callback_url,
+        conduct=Conduct(settings.profile, name=PlatformId.SICHUAN, clock=clocks.sichuan, seed=settings.seed),
     )
     control_app = build_control_app(world=world, books=books, faults=faults, clocks=clocks)
     mutual = None if settings.tls is None else _tls_context(settings.tls, asks_for_certificate=True)

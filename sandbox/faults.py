@@ -35,6 +35,7 @@ class FaultKind(StrEnum):
     PARTIAL = "partial"
     MAINTENANCE = "maintenance"
     QUOTA = "quota"
+    STALE = "stale"
 
 
 SLOW_S: Final = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final
 
 from sandbox.baseline import Moment
@@ -53,9 +54,12 @@ class World:
         firms = self._population.firms(offset, limit)
         return [(*firm, self._population.defaulted(index)) for index, firm in enumerate(firms, start=offset)]
 
-    def file(self, platform: PlatformId, code: str) -> PlatformFile | None:
-        """Return what ``platform`` holds about ``code`` today (data day), None when it has no file."""
-        at = Moment(day=self._clock.day, first_day=self._clock.first_day)
+    def file(self, platform: PlatformId, code: str, *, is_stale: bool = False) -> PlatformFile | None:
+        """Return what ``platform`` holds about ``code`` today (data day), None when it has no file.
+
+        ``is_stale``: as it stood the day before, what a cache that was not refreshed answers.
+        """
+        at = Moment(day=self._clock.day - timedelta(days=is_stale), first_day=self._clock.first_day)
         key = (platform, code, at)
         if key in self._files:
             self._files.move_to_end(key)

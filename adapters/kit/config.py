@@ -84,6 +84,7 @@ def transport_settings(config: PlatformConfig) -> TransportSettings:
         ca_file=config.secrets.get("ca"),
         certificate_file=config.secrets.get("certificate"),
         key_file=config.secrets.get("certificate_key"),
+        max_connections=_in_flight(config),
     )
 
 
@@ -95,9 +96,14 @@ def limits_of(
     for lane, option in names.items():
         if option in config.options:
             rates[lane] = Rate(per_second=float(config.options[option]), burst=float(config.options[option]))
-    in_flight = int(config.options.get("in_flight", IN_FLIGHT))
+    in_flight = _in_flight(config)
     paced = {lane: rate for lane, rate in rates.items() if rate.per_second > 0}
     return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced, quota=quota_of(config, daily=daily))
+
+
+def _in_flight(config: PlatformConfig) -> int:
+    """Return how many calls may be under way at once; each takes a connection."""
+    return int(config.options.get("in_flight", IN_FLIGHT))
 
 
 def quota_of(config: PlatformConfig, *, daily: int = 0) -> Quota | None:

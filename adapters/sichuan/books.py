@@ -25,10 +25,11 @@ MAX_LINES: Final = 200_000
 class _Row(msgspec.Struct, rename="camel"):
     request_id: sc.Text
     institution: sc.Text
-    credit_code: sc.Text
     query_reason: sc.Text
     modules: list[str]
     received_at: Annotated[int, msgspec.Meta(ge=0, lt=253_402_300_800_000)]
+    credit_code: sc.Words = None
+    id_no: sc.Words = None
     authorization_id: str | None = None
     evidence_hash: str | None = None
 
@@ -81,9 +82,17 @@ def _line(row: _Row) -> BookLine:
         key=book_key(row.institution, row.request_id),
         number=f"{row.authorization_id or '-'}/{row.request_id}",
         institution=row.institution,
-        subject=Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=row.credit_code, name=""),
+        subject=_subject(row),
         purpose=row.query_reason,
         kinds=tuple(frozenset(MODULES[name].items if name in MODULES else ()) for name in row.modules),
         at=datetime.fromtimestamp(row.received_at / 1000, UTC),
         evidence=row.evidence_hash or "",
     )
+
+
+def _subject(row: _Row) -> Subject:
+    if row.credit_code:
+        return Subject(kind=SubjectKind.ENTERPRISE, id_type="uscc", identifier=row.credit_code, name="")
+    if row.id_no:
+        return Subject(kind=SubjectKind.PERSON, id_type="citizen_id", identifier=row.id_no, name="")
+    raise PlatformFailureError(Failure.MALFORMED, "reconciliation.creditCode")

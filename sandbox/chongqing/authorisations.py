@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -51,20 +52,20 @@ class Authorisation:
 class AuthorisationBook:
     """The authorisations of all callers, each seen by the one that filed it."""
 
-    def __init__(self, *, review: timedelta) -> None:
+    def __init__(self, *, review: Callable[[], timedelta]) -> None:
         self._review = review
         self._by_number: OrderedDict[str, Authorisation] = OrderedDict()
         self._by_key: dict[tuple[str, ...], list[str]] = {}
         self._issued = 0
 
     def file(self, filing: Filing, *, jgdm: str, now: datetime) -> Authorisation:
-        """Return the one in force that covers ``filing``, or file it anew."""
+        """Return the one in force or under review that covers ``filing``, or file it anew."""
         for number in self._by_key.get((jgdm, *_key(filing)), ()):
             known = self._by_number[number]
-            if known.covers(filing) and known.state(now) is State.IN_FORCE:
+            if known.covers(filing) and known.state(now) is not State.EXPIRED:
                 return known
         filed = Authorisation(
-            number=self._number(now), jgdm=jgdm, filing=filing, filed_at=now, reviewed_at=now + self._review
+            number=self._number(now), jgdm=jgdm, filing=filing, filed_at=now, reviewed_at=now + self._review()
         )
         self._keep(filed)
         return filed

@@ -9,10 +9,11 @@ import io
 import re
 from typing import Final
 
-from sandbox.chongqing import collecting, messages
+from sandbox.chongqing import collecting, jobs, messages
 from sandbox.chongqing.answers import Answer, bare
 from sandbox.chongqing.batches import Batch, Line
 from sandbox.chongqing.codes import PURPOSES, Fhm
+from sandbox.chongqing.jobs import Job
 from sandbox.chongqing.messages import Submission
 from sandbox.chongqing.reader import ENCODING, Element
 from sandbox.chongqing.state import Asked, State, is_same_body
@@ -45,6 +46,11 @@ def poll(state: State, asked: Asked) -> Answer:
     batch = _asked_for(state, asked)
     if batch is None:
         return collecting.poll(state, asked)
+    now = state.clocks.data.aged_now()
+    if late := [job for job in _jobs(batch) if not job.never_ends and job.state(now) is jobs.State.UNDER_WAY]:
+        progress = str(min(job.progress(now) for job in late))
+        inner = tags((("RWH", batch.number), ("JD", progress), ("YJWCSJ", expected_end(state, *late))))
+        return Answer(fhm=Fhm.UNDER_WAY, words=Fhm.UNDER_WAY.words, inner=inner)
     inner = tags((("RWH", batch.number), ("JD", "100"), ("HS", str(len(batch.lines)))))
     return Answer(fhm=Fhm.DONE, words="处理完成", inner=inner)
 
@@ -78,9 +84,13 @@ def _asked_for(state: State, asked: Asked) -> Batch | None:
     return None if number is None else state.batches.find(number, jgdm=asked.jgdm, now=now)
 
 
+def _jobs(batch: Batch) -> list[Job]:
+    return [line.job for line in batch.lines.values() if line.job is not None]
+
+
 def _accepted(state: State, batch: Batch) -> Answer:
     taken = sum(line.job is not None for line in batch.lines.values())
-    end = expected_end(state, never_ends=False)
+    end = expected_end(state, *_jobs(batch))
     inner = tags((("RWH", batch.number), ("YJWCSJ", end), ("HS", str(len(batch.lines))), ("SLS", str(taken))))
     return Answer(fhm=Fhm.DONE, words="受理成功", inner=inner)
 

@@ -18,7 +18,6 @@ from sandbox.facts import PlatformId
 from sandbox.faults import FaultKind
 from sandbox.persons import CITIZEN_ID_KIND, is_person
 
-_STUCK_AT: Final = "60"
 _OTHER_SUBJECTS: Final = ("91500105XXTT00018M", "91500105XXTT00034B")
 
 
@@ -29,8 +28,9 @@ def poll(state: State, asked: Asked) -> Answer:
     if number is None:
         return bare(Fhm.FORMAT)
     result = _ready(state, job)
-    if result is Fhm.UNDER_WAY:
-        inner = tags((("RWH", number), ("JD", _STUCK_AT), ("YJWCSJ", expected_end(state, never_ends=True))))
+    if job is not None and result is Fhm.UNDER_WAY:
+        progress = str(job.progress(state.clocks.data.aged_now()))
+        inner = tags((("RWH", number), ("JD", progress), ("YJWCSJ", expected_end(state, job))))
         return Answer(fhm=result, words=result.words, inner=inner)
     if isinstance(result, Fhm):
         return bare(result)

@@ -15,6 +15,8 @@ from sandbox.facts import PlatformFile
 
 RESULT_KEPT: Final = timedelta(hours=2)
 DEPARTMENT_GIVEN_UP: Final = timedelta(hours=24)
+STUCK_AT: Final = 60
+"""``JD`` of a job that never ends."""
 FORGOTTEN: Final = timedelta(hours=48)
 """No serial leads to an older job, and every one of them is failed or expired."""
 _MAX_KEPT: Final = 200_000
@@ -50,6 +52,7 @@ class Job:
     subject: str
     kinds: frozenset[Kind]
     submitted_at: datetime
+    done_at: datetime
     result: Result | None
     was_partial: bool
     never_ends: bool
@@ -60,7 +63,14 @@ class Job:
         age = now - self.submitted_at
         if self.never_ends:
             return State.FAILED if age >= DEPARTMENT_GIVEN_UP else State.UNDER_WAY
-        return State.GONE if self.result is None or age > RESULT_KEPT else State.DONE
+        if now < self.done_at:
+            return State.UNDER_WAY
+        return State.GONE if self.result is None or now - self.done_at > RESULT_KEPT else State.DONE
+
+    def progress(self, now: datetime) -> int:
+        """Return ``JD`` of a job under way, 0-99."""
+        whole = (self.done_at - self.submitted_at).total_seconds()
+        return min(99, int(100 * (now - self.submitted_at).total_seconds() / whole)) if whole > 0 else STUCK_AT
 
 
 class JobBook:
@@ -72,9 +82,16 @@ class JobBook:
         self._issued = 0
 
     def submit(
-        self, file: PlatformFile, *, jgdm: str, kinds: frozenset[Kind], missing: frozenset[Kind], now: datetime
+        self,
+        file: PlatformFile,
+        *,
+        jgdm: str,
+        kinds: frozenset[Kind],
+        missing: frozenset[Kind],
+        now: datetime,
+        build: timedelta = timedelta(0),
     ) -> Job:
-        """Take a job on; one that does not run for ever is done at once."""
+        """Take a job on; one that does not run for ever is done after ``build``."""
         self._prune(now)
         job = Job(
             number=self._number(now),
@@ -82,6 +99,7 @@ class JobBook:
             subject=file.code,
             kinds=kinds,
             submitted_at=now,
+            done_at=now + build,
             result=_found(file, kinds, missing),
             was_partial=bool(missing),
             never_ends=file.behaviour.job_never_ends,
@@ -90,15 +108,28 @@ class JobBook:
         self._results[job.number] = None
         return job
 
+    @property
+    def issued(self) -> int:
+        """How many jobs were taken on."""
+        return self._issued
+
     def find(self, number: str, *, jgdm: str) -> Job | None:
         """Return that caller's job, None for one that is unknown, forgotten or another's."""
         job = self._jobs.get(number)
         return job if job is not None and job.jgdm == jgdm else None
 
-    def rebuild(self, job: Job, file: PlatformFile, *, missing: frozenset[Kind], now: datetime) -> None:
+    def rebuild(
+        self,
+        job: Job,
+        file: PlatformFile,
+        *,
+        missing: frozenset[Kind],
+        now: datetime,
+        build: timedelta = timedelta(0),
+    ) -> None:
         """Build a partial job again under its own number, from what is held now."""
         job.result, job.was_partial = _found(file, job.kinds, missing), bool(missing)
-        job.submitted_at, job.is_acknowledged = now, False
+        job.submitted_at, job.done_at, job.is_acknowledged = now, now + build, False
         self._results[job.number] = None
 
     def acknowledge(self, job: Job) -> None:
@@ -121,7 +152,7 @@ class JobBook:
 
     def _oldest_result_is_due(self, now: datetime) -> bool:
         oldest = self._jobs[next(iter(self._results))]
-        return len(self._results) >= _MAX_RESULTS or now - oldest.submitted_at > RESULT_KEPT
+        return len(self._results) >= _MAX_RESULTS or now - oldest.done_at > RESULT_KEPT
 
     def _oldest_job_is_due(self, now: datetime) -> bool:
         oldest = next(iter(self._jobs.values()))
@@ -129,8 +160,8 @@ class JobBook:
 
     def _number(self, now: datetime) -> str:
         # The time in front keeps a restart, which forgets the count, from giving a number out twice.
-        self._issued = (self._issued + 1) % 1_000_000
-        return f"RW{compact_time(now)}{self._issued:06d}"
+        self._issued += 1
+        return f"RW{compact_time(now)}{self._issued % 1_000_000:06d}"
 
 
 def _found(file: PlatformFile, kinds: frozenset[Kind], missing: frozenset[Kind]) -> Result:

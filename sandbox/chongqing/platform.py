@@ -13,6 +13,7 @@ from sandbox.chongqing.codes import PATHS, Fhm, Transaction
 from sandbox.chongqing.disputing import dispute
 from sandbox.chongqing.filing import file_authorisation
 from sandbox.chongqing.gate import Call, Gate
+from sandbox.chongqing.limits import DAY_QUOTA, SECOND_QUOTA, Limits, in_maintenance
 from sandbox.chongqing.reader import MAX_BATCH_BYTES, MAX_REQUEST_BYTES, Request, UnreadableError, read_request
 from sandbox.chongqing.reconciling import reconcile
 from sandbox.chongqing.signing import QM_ALGORITHM, result_signature
@@ -32,13 +33,12 @@ _SHOWN_ANYWHERE: Final = frozenset(FaultKind) - {
     FaultKind.WRONG_SIGNATURE,
     FaultKind.EXTRA_ITEMS,
     FaultKind.PARTIAL,
+    FaultKind.STALE,
 }
 _SHOWN: Final = {
-    Transaction.SUBMIT: _SHOWN_ANYWHERE | {FaultKind.PARTIAL},
-    Transaction.FETCH: frozenset(FaultKind) - {FaultKind.PARTIAL, FaultKind.TOKEN_EXPIRED},
+    Transaction.SUBMIT: _SHOWN_ANYWHERE | {FaultKind.PARTIAL, FaultKind.STALE},
+    Transaction.FETCH: frozenset(FaultKind) - {FaultKind.PARTIAL, FaultKind.STALE, FaultKind.TOKEN_EXPIRED},
 }
-_SECOND_QUOTA: Final = "1"
-_DAY_QUOTA: Final = "2"
 _FORCED_REFUSALS: Final = {
     FaultKind.CLOCK_OFF: bare(Fhm.CLOCK),
     FaultKind.CODE_9999: bare(Fhm.SYSTEM_ERROR),
@@ -89,6 +89,7 @@ class Platform:
     state: State
     gate: Gate
     faults: Faults
+    limits: Limits
     signing_key: SigningKey
 
     def answer(self, call: Call) -> Written | Silence:
@@ -108,15 +109,22 @@ class Platform:
         return Written(written, is_slow=fault is FaultKind.SLOW, is_cut=fault is FaultKind.HALF_OPEN)
 
     def _refused(self, call: Call, transaction: Transaction | None, fault: FaultKind | None) -> Answer | None:
-        if fault is FaultKind.MAINTENANCE:
+        now = self.state.clocks.chongqing.now()
+        if fault is FaultKind.MAINTENANCE or (not self.state.conduct.is_instant and in_maintenance(now)):
             return bare(Fhm.MAINTENANCE)
-        refusal = self.gate.refused(call, now=self.state.clocks.chongqing.now())
+        refusal = self.gate.refused(call, now=now)
         if refusal is not None:
             return bare(refusal)
-        return _over_quota(transaction) if fault is FaultKind.QUOTA else None
+        if fault is FaultKind.QUOTA:
+            return _over_quota(transaction)
+        kind = None if transaction is None else self.limits.refused(call.jgdm, transaction)
+        return None if kind is None else Answer(fhm=Fhm.QUOTA, words=Fhm.QUOTA.words, inner=tag("XZLX", kind))
 
     def _run(self, transaction: Transaction, asked: Asked) -> Answer:
-        return _TRANSACTIONS[transaction](self.state, asked)
+        before = self.state.jobs.issued
+        answer = _TRANSACTIONS[transaction](self.state, asked)
+        self.limits.accepted(asked.jgdm, jobs=self.state.jobs.issued - before)
+        return answer
 
     def _fault(self, call: Call, request: Request | None, transaction: Transaction | None) -> FaultKind | None:
         if transaction is None:
@@ -126,8 +134,11 @@ class Platform:
             job = self.state.jobs.find(request.body.value("RWH"), jgdm=call.jgdm)
             subject = messages.subject_of(request.body) or (job.subject if job is not None else None)
         shown = _SHOWN.get(transaction, _SHOWN_ANYWHERE)
-        fault = self.faults.take(PlatformId.CHONGQING, subject, transaction, shown=shown)
-        return None if fault is None else fault.kind
+        forced = self.faults.take(PlatformId.CHONGQING, subject, transaction, shown=shown)
+        if forced is not None:
+            return forced.kind
+        conduct = self.state.conduct
+        return FaultKind.STALL if conduct.is_half_open() else conduct.fault(shown)
 
     def _written(self, answer: Answer, *, lsh: str, fault: FaultKind | None) -> bytes:
         inner = answer.inner
@@ -171,5 +182,5 @@ def _fits(call: Call, request: Request, transaction: Transaction) -> bool:
 def _over_quota(transaction: Transaction | None) -> Answer:
     # Only submits have a day's quota; polls meet the second's alone.
     is_submit = transaction in (Transaction.FILE, Transaction.SUBMIT)
-    inner = tag("XZLX", _DAY_QUOTA if is_submit else _SECOND_QUOTA)
+    inner = tag("XZLX", DAY_QUOTA if is_submit else SECOND_QUOTA)
     return Answer(fhm=Fhm.QUOTA, words=Fhm.QUOTA.words, inner=inner)

@@ -17,6 +17,7 @@ from sandbox.books import Books
 from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
+from sandbox.chongqing.limits import Limits
 from sandbox.chongqing.messages import compact_time
 from sandbox.chongqing.platform import Platform, Silence, Written, most_bytes
 from sandbox.chongqing.serials import SerialBook
@@ -24,11 +25,15 @@ from sandbox.chongqing.state import State
 from sandbox.clock import Clocks
 from sandbox.credentials import SigningKey
 from sandbox.disputes import DisputeDesk
+from sandbox.facts import PlatformId
 from sandbox.faults import SLOW_S, Faults
+from sandbox.profiles import POLL, SUBMIT, Conduct, instant
 from sandbox.world import World
 
 _ANSWER_TYPE: Final = "text/xml; charset=GB18030"
 _STALL_LOOK_S: Final = 1.0
+LONGEST_REVIEW_S: Final = 120.0
+_LATENCY: Final = {"/yjzx/v3/sq/ba": SUBMIT, "/yjzx/v3/bg/tj": SUBMIT}
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, for 0 s: closing sends RST instead of FIN."""
 
@@ -42,22 +47,33 @@ def build_app(
     credentials: Mapping[str, str],
     signing_key: SigningKey,
     review: timedelta = timedelta(0),
+    conduct: Conduct | None = None,
 ) -> web.Application:
     """Return the platform as an application of its own, to be served over TLS that asks for client certificates.
 
-    ``credentials`` is JGDM to shared secret, ``review`` how long an authorisation is under review (profile ``instant``:
-    none). State lives in the application: a new one knows no authorisation and no job.
+    ``credentials`` is JGDM to shared secret, ``review`` how long an authorisation is under review in profile
+    ``instant`` (``conduct`` None). State lives in the application: a new one knows no authorisation and no job.
     """
+    conduct = conduct or instant(PlatformId.CHONGQING, clocks.chongqing)
     state = State(
         world=world,
         book=books.chongqing,
         clocks=clocks,
-        authorisations=AuthorisationBook(review=review),
+        authorisations=AuthorisationBook(review=lambda: review or conduct.review(LONGEST_REVIEW_S)),
         serials=SerialBook(),
         jobs=JobBook(),
+        conduct=conduct,
         disputes=DisputeDesk("YY"),
     )
-    endpoint = _Endpoint(Platform(state=state, gate=Gate(credentials), faults=faults, signing_key=signing_key))
+    endpoint = _Endpoint(
+        Platform(
+            state=state,
+            gate=Gate(credentials),
+            faults=faults,
+            limits=Limits(conduct, clocks.chongqing),
+            signing_key=signing_key,
+        )
+    )
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", endpoint.handle)
     app.on_shutdown.append(endpoint.stop)
@@ -74,6 +90,7 @@ class _Endpoint:
         """Answer one request."""
         answer = self._platform.answer(_call(request, await _body(request)))
         self._log.debug("chongqing_answered", path=request.path, silence=isinstance(answer, Silence))
+        await asyncio.sleep(self._platform.state.conduct.seconds(_LATENCY.get(request.path, POLL)))
         match answer:
             case Written():
                 return await self._sent(request, answer)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from sandbox import profiles
 from sandbox.books import Book
 from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.batches import BatchBook
@@ -16,6 +18,7 @@ from sandbox.clock import Clocks
 from sandbox.disputes import DisputeDesk
 from sandbox.facts import PlatformFile, PlatformId
 from sandbox.faults import FaultKind
+from sandbox.profiles import Conduct
 from sandbox.world import World
 
 
@@ -40,15 +43,20 @@ class State:
     authorisations: AuthorisationBook
     serials: SerialBook
     jobs: JobBook
+    conduct: Conduct
     batches: BatchBook = field(default_factory=BatchBook)
     disputes: DisputeDesk = field(default_factory=lambda: DisputeDesk("YY"))
 
-    def file_of(self, subject: str, *, name: str) -> PlatformFile | Fhm:
+    def file_of(self, subject: str, *, name: str, is_stale: bool = False) -> PlatformFile | Fhm:
         """Return the subject's file, or why not: ``3001``, ``3002``; a blank name is not compared."""
-        file = self.world.file(PlatformId.CHONGQING, subject)
+        file = self.world.file(PlatformId.CHONGQING, subject, is_stale=is_stale)
         if file is None:
             return Fhm.NOT_IN_REGION
         return Fhm.NAME_DIFFERS if name and not same_name(name, file.name) else file
+
+    def build(self) -> timedelta:
+        """Return how long the next job takes."""
+        return timedelta(seconds=self.conduct.seconds(profiles.JOB))
 
     def serial(self, asked: Asked) -> Serial | None:
         """Return what this LSH of this caller led to, None when it is new."""

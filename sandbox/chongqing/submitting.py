@@ -39,17 +39,18 @@ def submit(state: State, asked: Asked) -> Answer:
 
 def take_on(state: State, asked: Asked, question: Submission) -> Job | Fhm:
     """Check a question in the stated order from 3001 on, take its job on and mark the enquiry."""
-    file = state.file_of(question.subject, name=question.name)
+    file = state.file_of(question.subject, name=question.name, is_stale=asked.fault is FaultKind.STALE)
     if isinstance(file, Fhm):
         return file
     kinds = _granted(state, asked, question)
     return kinds if isinstance(kinds, Fhm) else _marked(state, asked, question, file, kinds)
 
 
-def expected_end(state: State, *, never_ends: bool) -> str:
-    """Return ``YJWCSJ`` by the platform's clock."""
-    now = state.clocks.chongqing.now()
-    return compact_time(now + STUCK_FOR if never_ends else now)
+def expected_end(state: State, *jobs: Job) -> str:
+    """Return ``YJWCSJ`` of the last of the jobs by the platform's clock."""
+    now = state.clocks.data.aged_now()
+    left = [STUCK_FOR if job.never_ends else job.done_at - now for job in jobs]
+    return compact_time(state.clocks.chongqing.now() + max([timedelta(0), *left]))
 
 
 def _granted(state: State, asked: Asked, question: Submission) -> frozenset[Kind] | Fhm:
@@ -68,7 +69,9 @@ def _granted(state: State, asked: Asked, question: Submission) -> frozenset[Kind
 
 def _marked(state: State, asked: Asked, question: Submission, file: PlatformFile, kinds: frozenset[Kind]) -> Job:
     now = state.clocks.data.aged_now()
-    job = state.jobs.submit(file, jgdm=asked.jgdm, kinds=kinds, missing=_missing(asked, kinds), now=now)
+    job = state.jobs.submit(
+        file, jgdm=asked.jgdm, kinds=kinds, missing=_missing(asked, kinds), now=now, build=state.build()
+    )
     at = state.clocks.chongqing.now()
     state.book.submit(books.Submit(key=asked.lsh, job=job.number, subject=job.subject, at=at))
     state.book.mark(
@@ -94,7 +97,7 @@ def _submitted_before(state: State, asked: Asked, question: Submission, serial: 
         return bare(Fhm.FORMAT)
     if job.was_partial and not isinstance(file, Fhm):
         missing = _missing(asked, job.kinds)
-        state.jobs.rebuild(job, file, missing=missing, now=state.clocks.data.aged_now())
+        state.jobs.rebuild(job, file, missing=missing, now=state.clocks.data.aged_now(), build=state.build())
     return _accepted(state, job)
 
 
@@ -106,5 +109,5 @@ def _missing(asked: Asked, kinds: frozenset[Kind]) -> frozenset[Kind]:
 
 
 def _accepted(state: State, job: Job) -> Answer:
-    inner = tag("RWH", job.number) + tag("YJWCSJ", expected_end(state, never_ends=job.never_ends))
+    inner = tag("RWH", job.number) + tag("YJWCSJ", expected_end(state, job))
     return Answer(fhm=Fhm.DONE, words="受理成功", inner=inner)

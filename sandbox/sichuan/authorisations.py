@@ -53,6 +53,7 @@ class Authorisation:
     artefact_digest: str
     state: State
     changed_at: datetime
+    reviewed_at: datetime
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that filing and reading answer with."""
@@ -68,7 +69,15 @@ class Authorisation:
 class Authorisations:
     """All authorisations, in memory, oldest dropped first. ``on_change`` hears of every later change of state."""
 
-    def __init__(self, *, clock: ProtocolClock, book: Book, on_change: Callable[[Authorisation], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: ProtocolClock,
+        book: Book,
+        on_change: Callable[[Authorisation], None],
+        review: Callable[[], timedelta] = timedelta,
+    ) -> None:
+        self._review = review
         self._clock = clock
         self._book = book
         self._on_change = on_change
@@ -123,6 +132,8 @@ class Authorisations:
 
     def _find(self, authorisation_id: str) -> Authorisation | None:
         found = self._by_id.get(authorisation_id)
+        if found is not None and found.state is State.PENDING and self._clock.now() >= found.reviewed_at:
+            found = self._change(found, State.ACTIVE)
         if found is not None and found.state is State.ACTIVE and self._clock.today() > found.valid_to:
             return self._change(found, State.EXPIRED)
         return found
@@ -140,7 +151,7 @@ class Authorisations:
 
     def _new(self, body: AuthorisationBody) -> Authorisation:
         self._number += 1
-        now = self._clock.now()
+        now, review = self._clock.now(), self._review()
         fresh = Authorisation(
             authorisation_id=f"SCA{now.astimezone(SHANGHAI):%Y%m%d}{self._number:06d}",
             subject=body.subject,
@@ -149,8 +160,9 @@ class Authorisations:
             institution=body.institution,
             valid_to=body.valid_to,
             artefact_digest=body.artefact_digest,
-            state=State.ACTIVE,
+            state=State.PENDING if review else State.ACTIVE,
             changed_at=now,
+            reviewed_at=now + review,
         )
         self._keep(fresh)
         self._by_letter.setdefault(_letter(body), []).append(fresh.authorisation_id)

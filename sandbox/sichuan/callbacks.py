@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -41,7 +41,10 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 class Callbacks:
     """Sends each change to ``url``, again after 1, 10 and 60 s where the answer is not 204; without a URL nothing."""
 
-    def __init__(self, *, url: str | None, secret: str, clock: ProtocolClock) -> None:
+    def __init__(
+        self, *, url: str | None, secret: str, clock: ProtocolClock, repeats: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._repeats = repeats
         self._url = url
         self._secret = secret
         self._clock = clock
@@ -85,6 +88,8 @@ class Callbacks:
     async def _deliver(self, session: aiohttp.ClientSession, url: str, event: _Event) -> None:
         for wait_s in (*RETRY_AFTER_S, None):
             if await self._is_taken(session, url, event):
+                if self._repeats():
+                    await self._is_taken(session, url, event)
                 return
             if wait_s is not None:
                 await asyncio.sleep(wait_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
@@ -96,17 +97,28 @@ class Queries:
             self._after(file, question.authorisation_id)
         return ModuleAnswer(code=code, as_of=module.as_of(file.as_of), payload=answer, is_silent=is_silent)
 
-    def report(self, body: ReportBody, asker: Asker) -> ReportAnswer:
-        """Answer a composite call; trouble with one module stands in that module alone."""
+    def report(
+        self,
+        body: ReportBody,
+        asker: Asker,
+        *,
+        late: Container[str] = (),
+        down: Container[str] = (),
+        is_stale: bool = False,
+    ) -> ReportAnswer:
+        """Answer a composite call; trouble with one module stands in that module alone.
+
+        ``late`` modules do not answer in the caller's time, those that are ``down`` not at all.
+        """
         check_report_body(body)
         reason = checked_purpose(body.query_reason)
-        file = self._world.file(PlatformId.SICHUAN, body.subject)
+        file = self._world.file(PlatformId.SICHUAN, body.subject, is_stale=is_stale)
         if file is None:
             return ReportAnswer(payload=Payload(status=DataStatus.NODATA, content=None), waits=False)
         name = body.name if body.person is None else body.person.name
         if name is not None and name.translate(_BRACKETS).strip() != file.name:
             raise forbidden("name and credit code differ")
-        parts = {name: self._part(name, file, body, asker, reason) for name in body.modules}
+        parts = {name: self._part(name, file, body, asker, reason, late=late, down=down) for name in body.modules}
         answered = [name for name, part in parts.items() if part["status"] == HTTPStatus.OK]
         if answered:
             self._mark(file, answered, asker, reason, body.authorization_id)
@@ -116,7 +128,17 @@ class Queries:
         waits = any(part["status"] == HTTPStatus.GATEWAY_TIMEOUT for part in parts.values())
         return ReportAnswer(payload=Payload(status=status, content=content), waits=waits)
 
-    def _part(self, name: str, file: PlatformFile, body: ReportBody, asker: Asker, reason: str) -> dict[str, Any]:
+    def _part(
+        self,
+        name: str,
+        file: PlatformFile,
+        body: ReportBody,
+        asker: Asker,
+        reason: str,
+        *,
+        late: Container[str],
+        down: Container[str],
+    ) -> dict[str, Any]:
         """Return one module of a report: what the single call would have answered."""
         try:
             module = MODULES.get(name)
@@ -124,6 +146,10 @@ class Queries:
                 raise unknown_module(name)
             self._check(module, body.authorization_id, code=file.code, asker=asker, reason=reason)
             self._meet_fault(module, file)
+            if name in late:
+                raise timed_out(module.server)
+            if name in down:
+                raise failed(module.server)
         except Refusal as refusal:
             return {"status": int(refusal.status), "message": refusal.text}
         answer = payload(module, file, Window(months=min(body.months, MONTHS_MOST)))

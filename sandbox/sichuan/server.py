@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -17,10 +18,12 @@ from sandbox.clock import Clocks
 from sandbox.credentials import EnvelopeKey, SichuanCredentials
 from sandbox.facts import PlatformId
 from sandbox.faults import Fault, FaultKind, Faults
+from sandbox.profiles import MODULE, TAX_MODULE, TOKEN, Conduct, Latency, instant
 from sandbox.sichuan import faulty, requests
 from sandbox.sichuan.authorisations import Authorisations
 from sandbox.sichuan.callbacks import Callbacks
 from sandbox.sichuan.disputes import DisputeBody, Disputes
+from sandbox.sichuan.limits import REFUSED_FOR, Limits, in_maintenance
 from sandbox.sichuan.modules import MODULES, Payload, SubjectKey
 from sandbox.sichuan.queries import ModuleQuestion, Queries
 from sandbox.sichuan.reconciliation import book_page
@@ -31,6 +34,8 @@ from sandbox.world import World
 REQUEST_MOST: Final = 65_536
 INSTANT_PATIENCE_S: Final = 1.0
 """Profile ``instant``: a report waits no longer for a silent department (section 6)."""
+_SHOWN_BY_ONE: Final = frozenset(FaultKind) - {FaultKind.PARTIAL, FaultKind.STALE}
+LONGEST_REVIEW_S: Final = 60.0
 _HASTE_S: Final = 0.2
 """The report is answered this long before the caller's deadline."""
 
@@ -46,10 +51,25 @@ def build_app(
     credentials: SichuanCredentials,
     envelope_key: EnvelopeKey,
     callback_url: str | None = None,
+    conduct: Conduct | None = None,
 ) -> web.Application:
-    """Return the platform; it owns its tokens and authorisations, everything else is given."""
-    callbacks = Callbacks(url=callback_url, secret=credentials.callback_secret, clock=clocks.sichuan)
-    authorisations = Authorisations(clock=clocks.sichuan, book=books.sichuan, on_change=callbacks.tell)
+    """Return the platform; it owns its tokens and authorisations, everything else is given.
+
+    ``conduct`` None: profile ``instant``.
+    """
+    conduct = conduct or instant(PlatformId.SICHUAN, clocks.sichuan)
+    callbacks = Callbacks(
+        url=callback_url,
+        secret=credentials.callback_secret,
+        clock=clocks.sichuan,
+        repeats=conduct.repeats_callback,
+    )
+    authorisations = Authorisations(
+        clock=clocks.sichuan,
+        book=books.sichuan,
+        on_change=callbacks.tell,
+        review=lambda: conduct.review(LONGEST_REVIEW_S),
+    )
     server = _Server(
         book=books.sichuan,
         tokens=Tokens(credentials, clocks.sichuan),
@@ -59,6 +79,7 @@ def build_app(
         faults=faults,
         clocks=clocks,
         envelope_key=envelope_key,
+        conduct=conduct,
     )
 
     async def deliver_callbacks(_: web.Application) -> AsyncIterator[None]:
@@ -95,7 +116,10 @@ class _Server:
         faults: Faults,
         clocks: Clocks,
         envelope_key: EnvelopeKey,
+        conduct: Conduct,
     ) -> None:
+        self._conduct = conduct
+        self._limits = Limits(conduct, clocks.sichuan)
         self._book = book
         self._tokens = tokens
         self._authorisations = authorisations
@@ -109,6 +133,7 @@ class _Server:
     async def speak(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Give every answer the platform's date, and every refusal its plain text."""
         try:
+            self._check_window(request)
             answer = await handler(request)
         except Refusal as refusal:
             answer = _plain(refusal.status, refusal.text)
@@ -126,7 +151,9 @@ class _Server:
 
     async def token(self, request: web.Request) -> web.Response:
         """``POST /auth/token``."""
-        return _json(HTTPStatus.OK, self._tokens.give(await requests.read_body(request, Login)))
+        given = self._tokens.give(await requests.read_body(request, Login))
+        await asyncio.sleep(self._conduct.seconds(TOKEN))
+        return _json(HTTPStatus.OK, given)
 
     async def file_authorisation(self, request: web.Request) -> web.Response:
         """``POST /v2/authorizations``."""
@@ -156,7 +183,7 @@ class _Server:
         self._check_token(request)
         requests.request_id(request)
         day, page = requests.book_page(request.match_info["day"], request.query, self._clocks.sichuan.today())
-        fault = self._faults.take(PlatformId.SICHUAN, None, "reconciliation")
+        fault = self._fault(None, "reconciliation")
         await faulty.before(request, fault, "reconciliation")
         return await self._enveloped(request, book_page(self._book, day, page), fault, {})
 
@@ -165,7 +192,7 @@ class _Server:
         self._check_token(request)
         requests.request_id(request)
         code = requests.subject_key(request.query, SubjectKey.CODE)
-        fault = self._faults.take(PlatformId.SICHUAN, code, "identity")
+        fault = self._fault(code, "identity")
         await faulty.before(request, fault, "identity")
         return await self._enveloped(request, self._queries.identity(code), fault, {})
 
@@ -185,8 +212,9 @@ class _Server:
             asker=requests.asker(request),
         )
         file = self._queries.file_of(module, question.key)
-        fault = self._faults.take(PlatformId.SICHUAN, file.code if file else question.key, name)
+        fault = self._fault(file.code if file else question.key, name)
         await faulty.before(request, fault, module.server)
+        await asyncio.sleep(self._conduct.seconds(_latency(name)))
         answer = self._queries.module(question)
         if answer.is_silent:
             await faulty.silence(request)
@@ -200,17 +228,39 @@ class _Server:
         """``POST /v2/reports``."""
         self._check_token(request)
         asker = requests.asker(request)
-        patience_s = min(requests.deadline_ms(request) / 1000 - _HASTE_S, INSTANT_PATIENCE_S)
+        patience_s = requests.deadline_ms(request) / 1000 - _HASTE_S
+        if self._conduct.is_instant:
+            patience_s = min(patience_s, INSTANT_PATIENCE_S)
         body = await requests.read_body(request, requests.ReportBody)
-        fault = self._faults.take(PlatformId.SICHUAN, body.subject, "reports")
+        fault = self._fault(body.subject, "reports", shown=frozenset(FaultKind))
         await faulty.before(request, fault, "report")
-        answer = self._queries.report(body, asker)
-        if answer.waits:
-            await faulty.wait(patience_s)
+        kind = None if fault is None else fault.kind
+        takes = {name: self._conduct.seconds(_latency(name)) for name in body.modules}
+        late = {name for name, seconds in takes.items() if seconds > patience_s}
+        down = _departments_down(body.modules) if kind is FaultKind.PARTIAL else frozenset[str]()
+        answer = self._queries.report(body, asker, late=late, down=down, is_stale=kind is FaultKind.STALE)
+        await faulty.wait(patience_s if answer.waits else max(takes.values(), default=0.0))
         return await self._enveloped(request, answer.payload, fault, {})
 
+    def _check_window(self, request: web.Request) -> None:
+        since = None if self._conduct.is_instant else in_maintenance(self._clocks.sichuan.now())
+        if since is not None and since < REFUSED_FOR:
+            faulty.break_off(request)
+        if since is not None:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "system maintenance")
+
     def _check_token(self, request: web.Request) -> None:
-        self._tokens.check(request.headers.get("Authorization"))
+        token = request.headers.get("Authorization")
+        self._tokens.check(token)
+        self._limits.check(token or "")
+
+    def _fault(self, subject: str | None, call: str, *, shown: frozenset[FaultKind] = _SHOWN_BY_ONE) -> Fault | None:
+        """Return the fault that was forced, or the one that chance brings."""
+        forced = self._faults.take(PlatformId.SICHUAN, subject, call)
+        if forced is not None:
+            return forced
+        kind = FaultKind.STALL if self._conduct.is_half_open() else self._conduct.fault(shown)
+        return None if kind is None else Fault(platform=PlatformId.SICHUAN, kind=kind)
 
     async def _enveloped(
         self, request: web.Request, payload: Payload, fault: Fault | None, headers: dict[str, str]
@@ -231,9 +281,21 @@ class _Server:
         )
 
 
+def _latency(module: str) -> Latency:
+    return TAX_MODULE if module.startswith("taxinfo/") else MODULE
+
+
+def _departments_down(modules: list[str]) -> frozenset[str]:
+    """Return whose department does not answer when a report comes back in part: tax, else the first asked."""
+    return frozenset(name for name in modules if name.startswith("taxinfo/")) or frozenset(modules[:1])
+
+
 def _json(status: HTTPStatus, document: dict[str, Any]) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(document), content_type="application/json")
 
 
 def _plain(status: int, text: str) -> web.Response:
-    return web.Response(status=status, text=text, content_type="text/plain", charset="utf-8")
+    answer = web.Response(status=status, text=text, content_type="text/plain", charset="utf-8")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        answer.headers["Retry-After"] = "1"
+    return answer

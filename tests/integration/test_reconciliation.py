@@ -20,7 +20,7 @@ from ledger.model import EntryType, build_entry
 from ledger.note import open_note, parse_vkey
 from ledger.store import append
 from sandbox.books import Enquiry
-from tests.admission_stage import FIRM, ORIGIN, OTHER_FIRM, SIGNER, open_stage
+from tests.admission_stage import FIRM, ORIGIN, OTHER_FIRM, PERSON, SIGNER, open_stage
 from tests.platform_stage import a_permit
 from tests.sandbox_stage import open_platforms
 
@@ -63,7 +63,7 @@ async def reconcile(reconciliation, platform, day=YESTERDAY, **more):
     return await reconciliation.of_day(platform, day, by=BY, deadline=deadline, **more)
 
 
-def ledger_pair(stage, request, *, platform, at=NOON, attempt=1, status="OK", purpose="PRE_LOAN_REVIEW"):
+def ledger_pair(stage, request, *, platform, at=NOON, attempt=1, status="OK", subject=FIRM):
     """One enquiry's QUERY_INTENT and RELEASE, as admission and release write them."""
     ms = int(at.timestamp() * 1000)
     intent_id = uuid7(ms)
@@ -77,11 +77,11 @@ def ledger_pair(stage, request, *, platform, at=NOON, attempt=1, status="OK", pu
             "requester": {"institution": "bank-cq"},
             "intent": {**named, "uses": 0},
             "scope": {
-                "purpose": purpose,
+                "purpose": "PRE_LOAN_REVIEW",
                 "items": ["enterprise_registration", "tax_credit_grade"],
                 "platforms": [platform],
             },
-            "subject_commitment": stage.pseudonyms.in_entry(stage.pseudonyms.subject(FIRM), intent_id),
+            "subject_commitment": stage.pseudonyms.in_entry(stage.pseudonyms.subject(subject), intent_id),
             "request_digest": "00" * 32,
         },
     )
@@ -182,6 +182,18 @@ async def test_a_real_enquiry_agrees_with_its_intent(stage, platforms, reconcili
     (line,) = getattr(platforms.books, platform).enquiries
     found = await reconcile(reconciliation, platform, line.at.astimezone(SHANGHAI).date())
     assert (found.compared.both, found.compared.unequal) == (1, 0)
+
+
+@pytest.mark.parametrize("platform", ["chongqing", "sichuan"])
+async def test_a_person_s_line_agrees_with_its_intent_and_a_firm_s_does_not(stage, platforms, reconciliation, platform):
+    adapter, book = platforms.adapters[platform], getattr(platforms.books, platform)
+    for wrong, subject in ([], PERSON), (["SUBJECT"], FIRM):
+        request = uuid.uuid4()
+        pair = ledger_pair(stage, request, platform=platform, subject=PERSON)
+        await written(stage, pair)
+        book.mark(mark(adapter, platform, request, pair[0], subject=subject.identifier))
+        found = (await reconcile(reconciliation, platform)).compared
+        assert (found.both, [line.split(" ")[1] for line in found.different]) == (1, wrong)
 
 
 async def test_an_answer_that_was_never_given_need_not_stand_in_the_book(stage, reconciliation):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.kit.config import PlatformConfig
+from adapters.kit.config import PlatformConfig, limits_of, transport_settings
 from adapters.kit.protocol import PlatformLicence
 from adapters.registry import AdapterNotLoadedError, load, load_one
 from core.clock import SystemClock
@@ -65,3 +65,9 @@ def test_what_is_missing_is_named(
 ) -> None:
     with pytest.raises(AdapterNotLoadedError, match=what):
         load_one(replace(config, **changes), standard=standard, clock=SystemClock())  # type: ignore[arg-type]
+
+
+def test_as_many_connections_are_opened_as_calls_may_be_under_way(config: PlatformConfig) -> None:
+    wide = replace(config, options={**config.options, "in_flight": 200})
+    assert transport_settings(wide).max_connections == limits_of(wide, {}, {}).in_flight == 200
+    assert transport_settings(config).max_connections == 64

@@ -17,6 +17,7 @@ from sandbox.chongqing.authorisations import AuthorisationBook
 from sandbox.chongqing.codes import PUBLIC_KINDS
 from sandbox.chongqing.gate import Call, Gate
 from sandbox.chongqing.jobs import JobBook
+from sandbox.chongqing.limits import Limits
 from sandbox.chongqing.platform import CONTENT_TYPE, Platform, Silence, Written
 from sandbox.chongqing.reader import DECLARATION
 from sandbox.chongqing.serials import SerialBook
@@ -26,6 +27,7 @@ from sandbox.clock import open_clocks
 from sandbox.credentials import SigningKey
 from sandbox.facts import PlatformId
 from sandbox.faults import Fault, FaultKind, Faults
+from sandbox.profiles import Conduct, Profile
 from sandbox.world import make_world
 
 VECTORS = Path(__file__).resolve().parents[2] / "conformance" / "vectors" / "platforms"
@@ -61,6 +63,7 @@ class Bench:
 
     folder: Path
     review: timedelta = timedelta(0)
+    profile: Profile = Profile.INSTANT
     clock: SetClock = field(default_factory=SetClock)
 
     def __post_init__(self) -> None:
@@ -70,17 +73,23 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
+        conduct = Conduct(self.profile, name=PlatformId.CHONGQING, clock=self.clocks.chongqing, seed=1)
         state = State(
             world=make_world(self.clocks.data, enterprises=5, persons=1),
             book=self.books.chongqing,
             clocks=self.clocks,
-            authorisations=AuthorisationBook(review=self.review),
+            authorisations=AuthorisationBook(review=lambda: self.review),
             serials=SerialBook(),
             jobs=JobBook(),
+            conduct=conduct,
         )
         key = SigningKey(kid="cq-qm-test", private_key=ec.generate_private_key(ec.SECP256R1()))
         self.platform = Platform(
-            state=state, gate=Gate({JGDM: SECRET, "SBXGW0002": SECRET}), faults=self.faults, signing_key=key
+            state=state,
+            gate=Gate({JGDM: SECRET, "SBXGW0002": SECRET}),
+            faults=self.faults,
+            limits=Limits(conduct, self.clocks.chongqing),
+            signing_key=key,
         )
 
     def call(
