@@ -13,7 +13,15 @@ from adapters.chongqing.exchange import POLLS, SUBMITS, ChongqingAccess
 from adapters.chongqing.exchange import PUBLISHED_DAILY as CHONGQING_DAILY
 from adapters.chongqing.exchange import PUBLISHED_RATES as CHONGQING_RATES
 from adapters.chongqing.shapes import PERSONAL_ITEMS as CHONGQING_PERSONAL
-from adapters.kit.config import Build, PlatformConfig, limits_of, platform_info, quota_of, transport_settings
+from adapters.kit.config import (
+    Build,
+    PlatformConfig,
+    hedge_after,
+    limits_of,
+    platform_info,
+    quota_of,
+    transport_settings,
+)
 from adapters.kit.protocol import Adapter, PlatformLicence
 from adapters.rest_json.client import RestJsonAdapter
 from adapters.rest_json.description import DescriptionError
@@ -141,6 +149,7 @@ def _rest_json(config: PlatformConfig, licence: PlatformLicence, standard: Stand
         clock=clock,
         in_flight=int(config.options["in_flight"]) if "in_flight" in config.options else None,
         quota=quota_of(config),
+        hedge_after_s=hedge_after(config),
     )
 
 

@@ -37,7 +37,7 @@ HTTP_OK: Final = 200
 class Transaction:
     """One kind of message: its code ``JYDM``, path, lane of pacing, and the answer codes that carry a result.
 
-    ``is_counted``: it counts in the daily quota.
+    ``is_counted``: it counts in the daily quota. ``is_read``: it changes nothing, so it may be hedged.
     """
 
     code: str
@@ -46,12 +46,13 @@ class Transaction:
     accepted: frozenset[str] = frozenset({codes.OK})
     is_signed: bool = False
     is_counted: bool = False
+    is_read: bool = False
 
 
 FILE: Final = Transaction(code="XY1000", path="/yjzx/v3/sq/ba", lane=SUBMITS)
 SUBMIT: Final = Transaction(code="XY1001", path="/yjzx/v3/bg/tj", lane=SUBMITS, is_counted=True)
 POLL: Final = Transaction(
-    code="XY1002", path="/yjzx/v3/bg/cx", lane=POLLS, accepted=frozenset({codes.OK, codes.UNDER_WAY})
+    code="XY1002", path="/yjzx/v3/bg/cx", lane=POLLS, accepted=frozenset({codes.OK, codes.UNDER_WAY}), is_read=True
 )
 FETCH: Final = Transaction(
     code="XY1003",
@@ -59,6 +60,7 @@ FETCH: Final = Transaction(
     lane=POLLS,
     accepted=frozenset({codes.OK, codes.NO_RECORD, codes.PARTIAL}),
     is_signed=True,
+    is_read=True,
 )
 BOOK: Final = Transaction(code="XY9001", path="/yjzx/v3/dz/cx", lane=POLLS, is_signed=True)
 DISPUTE: Final = Transaction(code="XY2001", path="/yjzx/v3/yy/tj", lane=POLLS)
@@ -149,6 +151,7 @@ class Exchange:
             lane=transaction.lane,
             deadline=deadline,
             is_counted=transaction.is_counted,
+            is_read=transaction.is_read,
         )
 
     async def close(self) -> None:

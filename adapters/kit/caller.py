@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from adapters.kit.failures import TRIPPING, Failure, PlatformFailureError
 from adapters.kit.pacing import Pacer, Rate
 from adapters.kit.quota import Quota
-from adapters.kit.resilience import MAX_RETRIES, Breaker, Bulkhead, RetryBudget, Ticket, with_retry
+from adapters.kit.resilience import MAX_RETRIES, Breaker, Bulkhead, RetryBudget, Ticket, hedged, with_retry
 from adapters.kit.transport import RawAnswer, Transport, TransportSettings
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ class Limits:
     rates: Mapping[str, Rate]
     quota: Quota | None = None
     """The day's quota, over all processes; None: there is none."""
+    hedge_after_s: float | None = None
+    """How long a read waits before it is sent a second time beside the first; None: never."""
 
 
 class Caller:
@@ -58,6 +60,7 @@ class Caller:
         self._breaker = Breaker(monotonic=monotonic)
         self._budget = RetryBudget()
         self._quota = limits.quota
+        self._hedge_after_s = limits.hedge_after_s
 
     async def call(
         self,
@@ -68,12 +71,13 @@ class Caller:
         deadline: float,
         retries: int = MAX_RETRIES,
         is_counted: bool = True,
+        is_read: bool = False,
     ) -> T:
         """Send what ``make`` returns and return what ``read`` makes of the answer.
 
         ``make`` is called for every try and after pacing, so that clocks and nonces are fresh. ``lane`` is the lane
-        of pacing; ``is_counted``: each try counts in the platform's daily quota. Raises PlatformFailureError, from the
-        wire or from ``read``.
+        of pacing; ``is_counted``: each try counts in the platform's daily quota. ``is_read``: sent twice it leaves one
+        enquiry mark, so it may be hedged. Raises PlatformFailureError, from the wire or from ``read``.
         """
 
         async def once() -> T:
@@ -81,8 +85,17 @@ class Caller:
             async with self._bulkhead.place(deadline=deadline):
                 return await self._guarded(make(), read, deadline, is_counted=is_counted)
 
+        hedge_after_s = self._hedge_after_s if is_read else None
+
+        async def attempt() -> T:
+            if hedge_after_s is None:
+                return await once()
+            return await hedged(
+                once, after_s=hedge_after_s, budget=self._budget, deadline=deadline, monotonic=self._monotonic
+            )
+
         return await with_retry(
-            once, budget=self._budget, deadline=deadline, monotonic=self._monotonic, retries=retries
+            attempt, budget=self._budget, deadline=deadline, monotonic=self._monotonic, retries=retries
         )
 
     def may_ask_again(self) -> bool:

@@ -28,6 +28,7 @@ class PlatformConfig:
     ``options``: ``in_flight`` (calls at once); chongqing ``caller_code``, ``submits_per_s``, ``polls_per_s``; sichuan
     ``key_id``, ``previous_key_id``, ``requests_per_s``. A rate of 0 switches pacing off.
     All: ``daily_quota`` (calls a day over all workers, 0: none; what counts as one, the platform's page says).
+    ``hedge_after_s`` (a read that is not answered by then is sent a second time, 0 and default: never).
     ``quotas`` keeps them; None: nobody counts, as in checks of one adapter alone.
     """
 
@@ -98,12 +99,23 @@ def limits_of(
             rates[lane] = Rate(per_second=float(config.options[option]), burst=float(config.options[option]))
     in_flight = _in_flight(config)
     paced = {lane: rate for lane, rate in rates.items() if rate.per_second > 0}
-    return Limits(in_flight=in_flight, waiting=8 * in_flight, rates=paced, quota=quota_of(config, daily=daily))
+    return Limits(
+        in_flight=in_flight,
+        waiting=8 * in_flight,
+        rates=paced,
+        quota=quota_of(config, daily=daily),
+        hedge_after_s=hedge_after(config),
+    )
 
 
 def _in_flight(config: PlatformConfig) -> int:
     """Return how many calls may be under way at once; each takes a connection."""
     return int(config.options.get("in_flight", IN_FLIGHT))
+
+
+def hedge_after(config: PlatformConfig) -> float | None:
+    """Return after how many seconds a read is hedged, None (the default, or 0): never."""
+    return float(config.options.get("hedge_after_s", 0)) or None
 
 
 def quota_of(config: PlatformConfig, *, daily: int = 0) -> Quota | None:

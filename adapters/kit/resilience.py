@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
@@ -161,6 +161,37 @@ async def with_retry(
         reraise=True,
     )
     return await again(once)
+
+
+async def hedged(
+    once: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    after_s: float,
+    budget: RetryBudget,
+    deadline: float,
+    monotonic: Callable[[], float],
+) -> T:
+    """Call ``once``, and a second time beside it where it has not ended after ``after_s``; the first answer wins.
+
+    Only for reads within one permit. A second call is a retry of the budget, and is not made where none is left or the
+    deadline comes first. Where both fail the first call's failure is raised; nothing is under way any more afterwards.
+    """
+    calls = [asyncio.create_task(once())]
+    try:
+        done, _ = await asyncio.wait(calls, timeout=after_s)
+        if not done and monotonic() < deadline and budget.spend():
+            calls.append(asyncio.create_task(once()))
+        pending = set(calls)
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for call in done:
+                if call.exception() is None:
+                    return call.result()
+        return calls[0].result()
+    finally:
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 def _fits(error: BaseException, deadline: float, monotonic: Callable[[], float]) -> bool:

@@ -63,6 +63,7 @@ class RestJsonAdapter:
         clock: Clock,
         in_flight: int | None = None,
         quota: Quota | None = None,
+        hedge_after_s: float | None = None,
     ) -> None:
         """Read and compile ``file``; ``files`` are the secrets by name, ``in_flight`` stands for the file's.
 
@@ -85,6 +86,7 @@ class RestJsonAdapter:
                 waiting=8 * at_once,
                 rates={LANE: Rate(per_second=limits.per_second, burst=limits.burst)},
                 quota=quota,
+                hedge_after_s=hedge_after_s,
             ),
             monotonic=clock.monotonic,
         )
@@ -190,7 +192,8 @@ class RestJsonAdapter:
                 compiled.signer.refused()
             return module.read(raw, subject=values["uscc"], clock=self._clock)
 
-        return await compiled.caller.call(make, read, lane=LANE, deadline=deadline)
+        is_read = request.method == "GET"
+        return await compiled.caller.call(make, read, lane=LANE, deadline=deadline, is_read=is_read)
 
     def _records(self, module: ModuleCalls, pages: list[Read], subject: str) -> tuple[list[CreditRecord], int]:
         records, dropped = [], 0

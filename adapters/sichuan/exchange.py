@@ -113,7 +113,8 @@ class Exchange:
         self, method: str, path: str, *, query: Query, headers: Mapping[str, str], body: bytes | None = None
     ) -> Sealed:
         """Send a query and open the answer's envelope. Raises PlatformFailureError."""
-        return await self._send(method, path, query, headers, body, self._read_sealed)
+        # Every enveloped answer is a read: its pair of headers is one enquiry however often it is sent (section 4).
+        return await self._send(method, path, query, headers, body, self._read_sealed, is_read=True)
 
     async def plain(self, method: str, path: str, *, query: Query, body: bytes | None, shape: type[T]) -> T:
         """Send a call whose answer is plain JSON. Raises PlatformFailureError."""
@@ -136,6 +137,8 @@ class Exchange:
         headers: Mapping[str, str],
         body: bytes | None,
         read: Callable[[RawAnswer], T],
+        *,
+        is_read: bool = False,
     ) -> T:
         if body is not None and len(body) > MAX_REQUEST_BYTES:
             raise PlatformFailureError(Failure.FAILED, "REQUEST_TOO_LARGE")
@@ -146,17 +149,19 @@ class Exchange:
             return Call(method=method, path=path, headers=common | {"Authorization": token}, body=body)
 
         try:
-            return await self._call(make, read, query.deadline)
+            return await self._call(make, read, query.deadline, is_read=is_read)
         except RefusedError as refusal:
             if refusal.text not in TOKEN_TEXTS:
                 raise
         self._drop(token)
         token = await self._valid_token(query.deadline)
-        return await self._call(make, read, query.deadline)
+        return await self._call(make, read, query.deadline, is_read=is_read)
 
-    async def _call(self, make: Callable[[], Call], read: Callable[[RawAnswer], T], deadline: float) -> T:
+    async def _call(
+        self, make: Callable[[], Call], read: Callable[[RawAnswer], T], deadline: float, *, is_read: bool = False
+    ) -> T:
         try:
-            return await self._caller.call(make, read, lane=REQUESTS, deadline=deadline)
+            return await self._caller.call(make, read, lane=REQUESTS, deadline=deadline, is_read=is_read)
         except PlatformFailureError as failure:
             if failure.failure is Failure.UNREACHABLE and in_maintenance(self._clock.now()):
                 raise PlatformFailureError(Failure.MAINTENANCE, "connection refused in the published window") from None
