@@ -82,6 +82,9 @@ def dev(
     witness: Annotated[
         bool, typer.Option("--witness", help="模拟见证方附署检查点 A simulated witness cosigns the checkpoints.")
     ] = False,
+    second_checker: Annotated[
+        bool, typer.Option("--second-checker", help="平台复核授权书 Platforms verify letters and intents themselves.")
+    ] = False,
     plaintext: Annotated[bool, typer.Option("--plaintext", help="仅用于测量 No TLS, for measurements.")] = False,
 ) -> None:
     """开发环境：内嵌数据库、两个模拟平台、网关、封存进程. Everything on one machine until Ctrl-C."""
@@ -96,6 +99,7 @@ def dev(
         persons=persons,
         witness=witness,
         plaintext=plaintext,
+        second_checker=second_checker,
     )
     with _spoken_errors(EmbeddedPostgresError, DevStartFailed):
         _run(run_dev(options, say=lambda line: print(line, flush=True)))  # noqa: T201 - this is the terminal

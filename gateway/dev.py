@@ -23,6 +23,7 @@ from database import Database, migrate, open_database
 from database.embedded import EmbeddedPostgres
 from database.roles import KEYS_DATABASE
 from gateway.certificates import KeyPair
+from gateway.dev_issuers import write_issuers
 from gateway.dev_registry import DevParticipant, dev_participants, seed_registry
 from gateway.dev_state import (
     ORIGIN,
@@ -64,6 +65,7 @@ class DevOptions:
     persons: bool = False
     witness: bool = False
     plaintext: bool = False
+    second_checker: bool = False
 
 
 async def run_dev(options: DevOptions, *, say: Callable[[str], None]) -> None:
@@ -162,7 +164,7 @@ class _Parts:
     async def _start_sandbox(self) -> bool:
         ready = self._state.sandbox / "sandbox.json"
         ready.unlink(missing_ok=True)
-        program = _sandbox_program(self._options, self._state)
+        program = _sandbox_program(self._options, self._state, self._participants)
         log = self._keep(program, log="sandbox.log", on_start=lambda pid: self._pids.update(sandbox=[pid]))
         if not await _appears([ready], self._stop, what="the sandbox", log=log):
             return False
@@ -283,7 +285,7 @@ def _administration(state: DevState) -> Administration:
     return Administration(origin=ORIGIN, seal=NameSeal(keys["name_seal"]), operator_key=keys["operator_commitment"])
 
 
-def _sandbox_program(options: DevOptions, state: DevState) -> Program:
+def _sandbox_program(options: DevOptions, state: DevState, participants: list[DevParticipant]) -> Program:
     server: KeyPair = state.authority.server("sandbox")
     arguments = ["--state", str(state.sandbox), "--profile", options.profile]
     arguments += ["--ca", str(state.authority.certificate), "--certificate", str(server.certificate)]
@@ -291,6 +293,8 @@ def _sandbox_program(options: DevOptions, state: DevState) -> Program:
     # Fixed for the life of the stack: a sandbox that dies comes back where the gateway's settings say it is.
     for option, port in zip(("--chongqing-port", "--sichuan-port", "--control-port"), _free_ports(3), strict=True):
         arguments += [option, str(port)]
+    if options.second_checker:
+        arguments += ["--authorities", str(write_issuers(state, participants))]
     state.authority.client(SANDBOX_CALLER)
     return Program(name="sandbox", module="sandbox", arguments=arguments, environment={})
 

@@ -38,6 +38,9 @@ def serve(
     chongqing_port: Port = 0,
     sichuan_port: Port = 0,
     control_port: Port = 0,
+    authorities: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="issuers of letters that the platforms verify")
+    ] = None,
     callback_url: Annotated[str | None, typer.Option(help="where sichuan tells changes of authorisations")] = None,
 ) -> None:
     """Serve both simulated platforms and their control on 127.0.0.1 until SIGTERM or Ctrl-C."""
@@ -52,6 +55,7 @@ def serve(
         sichuan_port=sichuan_port,
         control_port=control_port,
         profile=profile,
+        authorities=authorities,
         callback_url=None if callback_url is None else _loopback(callback_url),
     )
     asyncio.run(_until_stopped(settings))

@@ -22,6 +22,7 @@ from sandbox.control import build_control_app
 from sandbox.credentials import Credentials, open_credentials, write_private
 from sandbox.facts import PlatformId
 from sandbox.faults import Faults
+from sandbox.letters import read_authorities
 from sandbox.profiles import Conduct, Profile
 from sandbox.sichuan.server import build_app as build_sichuan
 from sandbox.world import make_world
@@ -57,6 +58,8 @@ class Settings:
     control_port: int = 0
     callback_url: str | None = None
     profile: Profile = Profile.INSTANT
+    authorities: Path | None = None
+    """Whom the platforms trust as second checkers; None: they verify no letter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
     clocks = open_clocks(clock, settings.state)
     world = make_world(clocks.data, seed=settings.seed, enterprises=settings.enterprises, persons=settings.persons)
     books, faults = Books(), Faults()
+    checker = None if settings.authorities is None else read_authorities(settings.authorities)
     chongqing_app = build_chongqing(
         world,
         books,
@@ -96,6 +100,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
         credentials={credentials.chongqing.jgdm: credentials.chongqing.secret},
         signing_key=credentials.signing_key,
         conduct=Conduct(settings.profile, name=PlatformId.CHONGQING, clock=clocks.chongqing, seed=settings.seed),
+        checker=checker,
     )
     sichuan_app = build_sichuan(
         world=world,
@@ -106,6 +111,7 @@ async def _serve(stack: AsyncExitStack, settings: Settings, credentials: Credent
         envelope_key=credentials.envelope_key,
         callback_url=settings.callback_url,
         conduct=Conduct(settings.profile, name=PlatformId.SICHUAN, clock=clocks.sichuan, seed=settings.seed),
+        checker=checker,
     )
     control_app = build_control_app(world=world, books=books, faults=faults, clocks=clocks)
     mutual = None if settings.tls is None else _tls_context(settings.tls, asks_for_certificate=True)

@@ -16,6 +16,7 @@ from sandbox.chongqing import server as chongqing
 from sandbox.clock import open_clocks
 from sandbox.credentials import open_credentials
 from sandbox.faults import Faults
+from sandbox.letters import SecondChecker
 from sandbox.sichuan import server as sichuan
 from sandbox.world import make_world
 from standards.catalogue import load_standard
@@ -23,7 +24,7 @@ from tests.platform_stage import a_config
 
 
 @asynccontextmanager
-async def open_platforms(folder: Path) -> AsyncIterator[SimpleNamespace]:
+async def open_platforms(folder: Path, *, checker: SecondChecker | None = None) -> AsyncIterator[SimpleNamespace]:
     """Serve both platforms; yields ``adapters`` by platform, their one data clock in ``clocks``, and ``books``."""
     clocks, books, faults = open_clocks(SystemClock(), folder), Books(), Faults()
     world = make_world(clocks.data, enterprises=100)
@@ -37,6 +38,7 @@ async def open_platforms(folder: Path) -> AsyncIterator[SimpleNamespace]:
             clocks=clocks,
             credentials={credentials.chongqing.jgdm: credentials.chongqing.secret},
             signing_key=credentials.signing_key,
+            checker=checker,
         ),
         "sichuan": sichuan.build_app(
             world=world,
@@ -45,6 +47,7 @@ async def open_platforms(folder: Path) -> AsyncIterator[SimpleNamespace]:
             clocks=clocks,
             credentials=credentials.sichuan,
             envelope_key=credentials.envelope_key,
+            checker=checker,
         ),
     }
     secrets = {

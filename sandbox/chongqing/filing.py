@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from typing import Final
+
 from sandbox import books
 from sandbox.chongqing import authorisations, messages
 from sandbox.chongqing.answers import Answer, bare
 from sandbox.chongqing.authorisations import Authorisation
 from sandbox.chongqing.codes import Fhm
-from sandbox.chongqing.messages import compact_day, compact_time
+from sandbox.chongqing.messages import Filing, compact_day, compact_time
 from sandbox.chongqing.serials import Serial
 from sandbox.chongqing.state import Asked, State, is_same_body
 from sandbox.chongqing.writer import tags
+from sandbox.facts import PlatformId
+from sandbox.letter_words import CHONGQING_PURPOSES, KIND_ITEMS
+from sandbox.letters import Claim, Fault
+
+_REFUSALS: Final = {
+    Fault.UNTRUSTED: Fhm.AUTHORISATION_MISSING,
+    Fault.OVER: Fhm.AUTHORISATION_EXPIRED,
+    Fault.OTHER: Fhm.AUTHORISATION_DIFFERS,
+    Fault.SCOPE: Fhm.AUTHORISATION_SCOPE,
+}
 
 
 def file_authorisation(state: State, asked: Asked) -> Answer:
-    """Check in the stated order: 1001, a repeated LSH, 3001, 3002."""
+    """Check in the stated order: 1001, a repeated LSH, 3001, 3002, the letter itself."""
     filing = messages.filing(asked.request.body, today=state.clocks.chongqing.today())
     if filing is None:
         return bare(Fhm.FORMAT)
@@ -23,9 +37,28 @@ def file_authorisation(state: State, asked: Asked) -> Answer:
     file = state.file_of(filing.subject, name=filing.name)
     if isinstance(file, Fhm):
         return bare(file)
-    filed = state.authorisations.file(filing, jgdm=asked.jgdm, now=state.clocks.chongqing.now())
+    if (fault := _fault(state, filing)) is not None:
+        return bare(_REFUSALS[fault])
+    filed = state.authorisations.file(replace(filing, artefact=""), jgdm=asked.jgdm, now=state.clocks.chongqing.now())
     state.remember(asked, filed.number)
     return _answer(state, filed)
+
+
+def _fault(state: State, filing: Filing) -> Fault | None:
+    """Return what a second checker finds wrong with the letter; without one nothing is looked at."""
+    if state.checker is None:
+        return None
+    if hashlib.sha256(filing.artefact.encode()).hexdigest() != filing.artefact_digest:
+        return Fault.UNTRUSTED
+    claim = Claim(
+        platform_id=PlatformId.CHONGQING,
+        subject=filing.subject,
+        institution=filing.institution,
+        purpose=CHONGQING_PURPOSES[filing.purpose],
+        kinds=[frozenset({KIND_ITEMS[kind]}) for kind in filing.kinds],
+        last_day=filing.last_day,
+    )
+    return state.checker.fault(filing.artefact, claim, now=state.clocks.chongqing.now())
 
 
 def _filed_before(state: State, asked: Asked, serial: Serial) -> Answer:

@@ -42,6 +42,7 @@ class Filing:
     kinds: frozenset[Kind]
     last_day: date
     artefact_digest: str
+    artefact: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,7 @@ def filing(body: Element, *, today: date) -> Filing | None:
         kinds=kinds,
         last_day=last_day,
         artefact_digest=body.value("SQZY"),
+        artefact=body.value("SQWJ"),
     )
 
 

@@ -27,6 +27,7 @@ from sandbox.credentials import SigningKey
 from sandbox.disputes import DisputeDesk
 from sandbox.facts import PlatformId
 from sandbox.faults import SLOW_S, Faults
+from sandbox.letters import SecondChecker
 from sandbox.profiles import POLL, SUBMIT, Conduct, instant
 from sandbox.world import World
 
@@ -48,6 +49,7 @@ def build_app(
     signing_key: SigningKey,
     review: timedelta = timedelta(0),
     conduct: Conduct | None = None,
+    checker: SecondChecker | None = None,
 ) -> web.Application:
     """Return the platform as an application of its own, to be served over TLS that asks for client certificates.
 
@@ -63,6 +65,7 @@ def build_app(
         serials=SerialBook(),
         jobs=JobBook(),
         conduct=conduct,
+        checker=checker,
         disputes=DisputeDesk("YY"),
     )
     endpoint = _Endpoint(

@@ -18,6 +18,7 @@ from sandbox.clock import Clocks
 from sandbox.disputes import DisputeDesk
 from sandbox.facts import PlatformFile, PlatformId
 from sandbox.faults import FaultKind
+from sandbox.letters import SecondChecker
 from sandbox.profiles import Conduct
 from sandbox.world import World
 
@@ -44,6 +45,7 @@ class State:
     serials: SerialBook
     jobs: JobBook
     conduct: Conduct
+    checker: SecondChecker | None = None
     batches: BatchBook = field(default_factory=BatchBook)
     disputes: DisputeDesk = field(default_factory=lambda: DisputeDesk("YY"))
 

@@ -14,7 +14,7 @@ from sandbox.chongqing.messages import Submission, compact_time
 from sandbox.chongqing.serials import Serial
 from sandbox.chongqing.state import Asked, State, is_same_body
 from sandbox.chongqing.writer import tag
-from sandbox.facts import PlatformFile
+from sandbox.facts import PlatformFile, PlatformId
 from sandbox.faults import FaultKind
 from sandbox.persons import is_person
 
@@ -42,8 +42,18 @@ def take_on(state: State, asked: Asked, question: Submission) -> Job | Fhm:
     file = state.file_of(question.subject, name=question.name, is_stale=asked.fault is FaultKind.STALE)
     if isinstance(file, Fhm):
         return file
+    if not _has_intent(state, asked, question):
+        return Fhm.AUTHORISATION_DIFFERS
     kinds = _granted(state, asked, question)
     return kinds if isinstance(kinds, Fhm) else _marked(state, asked, question, file, kinds)
+
+
+def _has_intent(state: State, asked: Asked, question: Submission) -> bool:
+    """Tell whether an intent came with an authorised question that stands for no other; not asked without a checker."""
+    if state.checker is None or question.authorisation is None:
+        return True
+    enquiry = f"{question.institution}/{question.enquiry_number}"
+    return state.checker.is_intent_of(asked.intent, PlatformId.CHONGQING, enquiry)
 
 
 def expected_end(state: State, *jobs: Job) -> str:

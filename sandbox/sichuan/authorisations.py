@@ -15,6 +15,9 @@ from typing import Any, Final
 from core.clock import SHANGHAI
 from sandbox.books import Book, Filing
 from sandbox.clock import ProtocolClock
+from sandbox.facts import PlatformId
+from sandbox.letter_words import MODULE_ITEMS, SICHUAN_PURPOSES
+from sandbox.letters import Claim, Fault, SecondChecker
 from sandbox.sichuan.purposes import checked_purpose
 from sandbox.sichuan.refusals import (
     AUTHORIZATION_REQUIRED,
@@ -28,6 +31,14 @@ from sandbox.sichuan.requests import AuthorisationBody, check_authorisation_body
 
 LONGEST: Final = timedelta(days=366)
 AUTHORISATIONS_KEPT: Final = 100_000
+
+
+_REFUSALS: Final = {
+    Fault.UNTRUSTED: "authorization rejected",
+    Fault.OVER: "authorization expired",
+    Fault.OTHER: SUBJECT_MISMATCH,
+    Fault.SCOPE: SCOPE_EXCEEDED,
+}
 
 
 class State(StrEnum):
@@ -76,7 +87,9 @@ class Authorisations:
         book: Book,
         on_change: Callable[[Authorisation], None],
         review: Callable[[], timedelta] = timedelta,
+        checker: SecondChecker | None = None,
     ) -> None:
+        self._checker = checker
         self._review = review
         self._clock = clock
         self._book = book
@@ -95,7 +108,8 @@ class Authorisations:
         today = self._clock.today()
         if not today <= body.valid_to <= today + LONGEST:
             raise invalid("validTo")
-        checked_purpose(body.query_reason)
+        purpose = checked_purpose(body.query_reason)
+        self._check_letter(body, purpose)
         equal = self._equal_in_force(body)
         return (equal, False) if equal is not None else (self._new(body), True)
 
@@ -111,6 +125,26 @@ class Authorisations:
         found = self._find(authorisation_id)
         if found is not None and found.state is State.ACTIVE:
             self._change(found, State.REVOKED)
+
+    def check_intent(self, evidence: str | None, *, enquiry: str) -> None:
+        """Refuse a question under a letter without an intent, or with one of another enquiry; no checker: nothing."""
+        if self._checker is not None and not self._checker.is_intent_of(evidence, PlatformId.SICHUAN, enquiry):
+            raise forbidden(SUBJECT_MISMATCH) if evidence else invalid("X-Evidence-Hash")
+
+    def _check_letter(self, body: AuthorisationBody, purpose: str) -> None:
+        if self._checker is None:
+            return
+        claim = Claim(
+            platform_id=PlatformId.SICHUAN,
+            subject=body.subject,
+            institution=body.institution,
+            purpose=SICHUAN_PURPOSES[purpose],
+            kinds=[frozenset(MODULE_ITEMS[module].split()) for module in body.modules],
+            last_day=body.valid_to,
+        )
+        fault = self._checker.fault(body.artefact, claim, now=self._clock.now())
+        if fault is not None:
+            raise forbidden(_REFUSALS[fault])
 
     def check(
         self, authorisation_id: str | None, *, code: str, institution: str, reason: str, module: str, is_public: bool

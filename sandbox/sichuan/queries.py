@@ -86,6 +86,9 @@ class Queries:
         module = question.module
         file = self.file_of(module, question.key)
         code = question.key if file is None else file.code
+        if question.authorisation_id is not None:
+            enquiry = f"{question.authorisation_id}/{question.asker.request_id}"
+            self._authorisations.check_intent(question.asker.evidence, enquiry=enquiry)
         self._check(module, question.authorisation_id, code=code, asker=question.asker, reason=reason)
         answer = payload(module, file, question.window)
         if file is None:
@@ -144,6 +147,8 @@ class Queries:
             module = MODULES.get(name)
             if module is None:
                 raise unknown_module(name)
+            if body.authorization_id is not None:
+                self._authorisations.check_intent(asker.evidence, enquiry=f"{body.authorization_id}/{asker.request_id}")
             self._check(module, body.authorization_id, code=file.code, asker=asker, reason=reason)
             self._meet_fault(module, file)
             if name in late:

@@ -18,6 +18,7 @@ from sandbox.clock import Clocks
 from sandbox.credentials import EnvelopeKey, SichuanCredentials
 from sandbox.facts import PlatformId
 from sandbox.faults import Fault, FaultKind, Faults
+from sandbox.letters import SecondChecker
 from sandbox.profiles import MODULE, TAX_MODULE, TOKEN, Conduct, Latency, instant
 from sandbox.sichuan import faulty, requests
 from sandbox.sichuan.authorisations import Authorisations
@@ -52,6 +53,7 @@ def build_app(
     envelope_key: EnvelopeKey,
     callback_url: str | None = None,
     conduct: Conduct | None = None,
+    checker: SecondChecker | None = None,
 ) -> web.Application:
     """Return the platform; it owns its tokens and authorisations, everything else is given.
 
@@ -69,6 +71,7 @@ def build_app(
         book=books.sichuan,
         on_change=callbacks.tell,
         review=lambda: conduct.review(LONGEST_REVIEW_S),
+        checker=checker,
     )
     server = _Server(
         book=books.sichuan,
