@@ -7,17 +7,20 @@ home address has no form to be found by: the free texts that may hold one are dr
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from standards.identifiers import PROVINCES, citizen_id_check, to_half_width
 
 MASK: Final = "〔号码已略〕"
 _SHORTEST: Final = 11
-_NOT_WORDS: Final = ("_no", "_uscc", "_code", "uscc", "_id", "_on", "month", "period")
-"""Ends of the names of fields that hold a document's number, a code, or a day: numbers of their own."""
+_NOT_WORDS: Final = (
+    "_no", "_code", "uscc", "_id", "_on", "_until", "_from", "month", "period", "amount", "balance", "ratio", "quantity"
+)  # fmt: skip
+"""Ends of the names of fields that hold a document's number, a code, a day or an amount: numbers of their own."""
 _CITIZEN_OR_TELEPHONE: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:[1-8]\d{16}[0-9Xx]|(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4})(?!\.?[0-9A-Za-z])", re.ASCII
 )
@@ -30,14 +33,24 @@ _CITIZEN_LENGTH: Final = 18
 def mask_numbers(body: Message) -> int:
     """Mask what stands in the free texts of a record's body; return how many numbers there were. Changes ``body``."""
     masked = 0
-    for field, value in body.ListFields():
-        if field.type != FieldDescriptor.TYPE_STRING or field.name.endswith(_NOT_WORDS) or len(value) < _SHORTEST:
+    for name in _texts(body.DESCRIPTOR):
+        value = getattr(body, name)
+        if len(value) < _SHORTEST:
             continue
         text, count = masked_text(value)
         if count:
-            setattr(body, field.name, text)
+            setattr(body, name, text)
             masked += count
     return masked
+
+
+@cache
+def _texts(message: Descriptor) -> tuple[str, ...]:
+    return tuple(
+        field.name
+        for field in message.fields
+        if field.type == FieldDescriptor.TYPE_STRING and not field.name.endswith(_NOT_WORDS)
+    )
 
 
 def masked_text(text: str) -> tuple[str, int]:

@@ -10,10 +10,13 @@ import pytest
 from google.protobuf.message import Message
 
 from adapters.kit.checked import MAX_RECORDS, Checked, FindingKind, check_answers
+from adapters.kit.free_text import mask_numbers
 from bashu.v1 import items_pb2 as items
 from bashu.v1.common_pb2 import PlatformStatus
+from bashu.v1.report_pb2 import CreditRecord
 from core.permit import Permit, Subject, SubjectKind
 from standards.answer import ItemAnswer, Mark, record_of
+from standards.catalogue import load_standard
 
 SUBJECT, OTHER = "91500105XXTT00018M", "91510107XXTT00026H"
 
@@ -196,6 +199,20 @@ def test_other_numbers_in_a_free_text_stay(text: str) -> None:
     result = checked("administrative_penalty", items.AdministrativePenalty(party_uscc=SUBJECT, penalty_content=text))
     assert result.answers[0].records[0].administrative_penalty.penalty_content == text
     assert result.findings == ()
+
+
+def test_every_free_text_of_the_dictionary_is_looked_at_and_no_number_of_a_document() -> None:
+    standard = load_standard()
+    for item in (item for item in standard.items.all() if item.is_typed):
+        body = getattr(CreditRecord(), item.item_id)
+        texts = [field.field_id for field in item.fields if field.type == "string" and field.access.value != "never"]
+        for name in texts:
+            setattr(body, name, "13000000000")
+        numbered = {name for name in texts if name.endswith(("_no", "_code", "uscc", "_id"))}
+        masked = mask_numbers(body)
+        left = {name for name in texts if getattr(body, name) == "13000000000"}
+        assert left == numbered, item.item_id
+        assert masked == len(texts) - len(left)
 
 
 def test_the_number_of_a_document_is_no_text() -> None:
