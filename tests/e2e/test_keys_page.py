@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +71,12 @@ async def test_receipts_and_the_watch_follow_the_page_through_a_succession(own_s
         run(own_stack, retiring.replace("OLD_KEY_ID", keys(own_stack)[0]["key"]))
         assert await signed_by(fresh["vkey"])
         run(own_stack, watching)
+    # dev.json was written before the succession: it pins the old key alone.
+    bashu = Path(sys.executable).parent / "bashu"
+    old_only = [str(bashu), "ledger", "checkpoint", "--dev", str(own_stack.state), "--as", LENDER]
+    refused = subprocess.run(old_only, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 4
+    assert "日志可能已更换密钥 the log may have a new key, which its operator publishes" in refused.stderr
     run(own_stack, ".venv/bin/bashu-gateway fsck --settings .dev/gateway.toml")
     assert Path(own_stack.state / "keys" / f"ledger-{fresh['key']}.pem").stat().st_mode & 0o777 == 0o600
 
