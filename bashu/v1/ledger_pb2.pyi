@@ -90,7 +90,7 @@ class GetCheckpointResponse(_message.Message):
     tree_size: _builtins.int
     """Leaves in it."""
     vkey: _builtins.str
-    """Verifier key (C2SP signed-note vkey) of the log."""
+    """Verifier key (C2SP signed-note vkey) that signs for the log now, the oldest where two do."""
     @_builtins.property
     def signed_at(self) -> _timestamp_pb2.Timestamp:
         """When it was signed, UTC."""

@@ -26,7 +26,7 @@ from gateway.services.paging import page_size, read_id
 from gateway.validation import validate
 from ledger import proofs, store
 from ledger.keys import store as key_store
-from ledger.keys.model import KeyState, states
+from ledger.keys.model import KeyState, signing, states
 from ledger.model import EntryType, leaf_hash
 from ledger.witness import store as witness_store
 from standards.catalogue import Standard
@@ -64,7 +64,8 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServiceServicer):
             raise BashuError(
                 Reason.EVIDENCE_STALE, "no checkpoint has been signed yet", turn=Turn.OPERATOR, retry_after_s=1.0
             )
-        answer = ledger_pb2.GetCheckpointResponse(checkpoint=signed.note, tree_size=signed.size, vkey=self._vkey)
+        (vkey, *_) = signing(await key_store.steps(self._db)) or (self._vkey,)
+        answer = ledger_pb2.GetCheckpointResponse(checkpoint=signed.note, tree_size=signed.size, vkey=vkey)
         answer.signed_at.FromDatetime(signed.signed_at)
         return answer
 

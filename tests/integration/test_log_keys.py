@@ -156,6 +156,7 @@ async def test_a_key_succeeds_another_with_an_overlap_in_which_each_alone_opens_
     assert "0 days of the 30" in await log.command("retire", old, code=1)
     log.fresh.shift_time(timedelta(days=31))
     await log.command("retire", old)
+    assert (await client.get_checkpoint()).vkey == fresh
     after = await log.seal()
     assert only_by(after, fresh)
     with pytest.raises(VerificationError, match="the log may have a new key"):
