@@ -28,7 +28,8 @@ from ledger.witness.cosignature import Cosignature, add_checkpoint_body, find_co
 GROWN_EVERY_S: Final = 5.0
 """Between two rounds while the log grows."""
 QUIET_EVERY_S: Final = 20.0
-"""Between two rounds over the same checkpoint: a new cosignature of it shows that the log still stands (60 s warns)."""
+"""Between two rounds over the same checkpoint, once a quorum cosigned it: a new cosignature shows that the log still
+stands (60 s warns). Before, they are asked again as while it grows."""
 LOOK_EVERY_S: Final = 1.0
 SKEW_S: Final = 60.0
 """A cosignature's time may be this far from ours: an old one shows nothing about now."""
@@ -84,6 +85,7 @@ class Asking:
         self._me: UUID = uuid4()
         self._states: dict[str, WitnessState] = {}
         self._asked: tuple[int, float] | None = None
+        self._has_quorum = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ask until ``stop`` is set."""
@@ -116,12 +118,13 @@ class Asking:
         async with asyncio.TaskGroup() as group:
             for witness in self._witnesses:
                 group.create_task(self._ask(witness, round_, sizes.get(witness.name, 0)))
+        self._has_quorum = any(len(names) >= self._quorum for names in round_.cosigned.values())
 
     def _is_due(self, size: int) -> bool:
         if self._asked is None:
             return True
         asked_size, at = self._asked
-        every = QUIET_EVERY_S if size == asked_size else GROWN_EVERY_S
+        every = QUIET_EVERY_S if size == asked_size and self._has_quorum else GROWN_EVERY_S
         return self._clock.monotonic() - at >= every
 
     async def _ask(self, witness: Witness, round_: _Round, known: int) -> None:

@@ -145,6 +145,19 @@ async def test_an_unchanged_checkpoint_is_cosigned_again_so_that_its_age_says_th
     assert again.note.count("\n") == first[1].count("\n")
 
 
+async def test_a_checkpoint_without_a_quorum_is_asked_for_again_as_soon_as_one_that_grew(stage):
+    for witness in stage.witnesses[:2]:
+        witness.conduct = "overloaded"
+    await stage.grow(5)
+    assert await stage.ask()
+    assert await stage.ask()
+    for witness in stage.witnesses[:2]:
+        witness.conduct = None
+    assert await stage.ask()
+    assert await stage.quorum_size() == 5
+    assert not await stage.ask()
+
+
 async def test_a_witness_that_is_further_than_known_here_says_409_and_is_asked_from_there(stage):
     await stage.grow(10)
     await stage.ask()
