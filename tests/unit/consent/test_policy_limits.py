@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consent.checks import decide
 from consent.limits import Effect, PolicyRule, PolicyTable, strictest
+from consent.policy_check import check_policy
 from core.errors import Reason
 from tests.admission_stage import FIRM
 from tests.unit.consent.test_admission_checks import a_case, a_persons_case, a_public_case
@@ -54,6 +55,8 @@ DECIDED = {
     "two selectors before one": ([deny("A", purpose="PRE_LOAN_REVIEW"), days("B", 9, **BANK)], "B"),
     "of equally specific ones the denial": ([deny("A", data_item="tax_payment"), allow("B", institution_kind="bank")], "A"),
     "of equally specific ones fewer days": ([days("A", 9, data_item="tax_payment"), days("B", 8, institution_kind="bank")], "B"),
+    "of equally specific ones today alone before a day": ([days("A", 0, data_item="tax_payment"), days("B", 1, institution_kind="bank")], "A"),
+    "of equally specific ones the denial before today alone": ([deny("A", data_item="tax_payment"), days("B", 0, institution_kind="bank")], "A"),
     "of equally specific ones a limit before none": ([allow("A", data_item="tax_payment"), days("B", 8, institution_kind="bank")], "B"),
 }  # fmt: skip
 
@@ -112,6 +115,11 @@ def test_a_rule_about_persons_spares_firms_and_the_other_way_round():
 def test_public_items_without_a_consent_are_limited_too():
     rule = deny("NO_REGISTER", data_item="enterprise_registration")
     assert refusal(rule, case=a_public_case()).reason is Reason.POLICY_LIMIT
+
+
+def test_a_firms_code_that_reads_like_a_late_birth_makes_it_no_minor():
+    firm = replace(FIRM, identifier="91500221MA99999999")
+    assert check_policy(replace(a_case(), ask=replace(a_case().ask, subject=firm))) is None
 
 
 def test_no_table_limits_a_subjects_own_query():
