@@ -20,9 +20,10 @@ from bashu.verify.note import VerifierKey
 from consent.model import Actor, ConsentFacts, HoldKind, LoanEnd
 from core.errors import BashuError, Reason
 from core.ids import uuid7
-from core.permit import Subject
+from core.permit import Receipt, Subject
 from gateway.admission import Admitted
 from gateway.endings import Endings
+from gateway.release import Part
 from ledger.export import export_lines
 from tests.admission_stage import FIRM, OTHER_FIRM, POST_LOAN, SIGNER, Stage, a_payload, an_ask, lines, signed
 
@@ -239,6 +240,28 @@ class World:
         )
         self.answers.append((permit.institution, str(permit.request_id), permit.attempt, digest.hex()))
 
+    async def answer_together(self, n: int) -> None:
+        """One report rests on up to three permits of one lender: it leaves under all of them or not at all."""
+        lender = LENDERS[n % 2]
+        parts = [query for query in self.under_way if query.asked["institution"] == lender][: 2 + n // 2 % 2]
+        if len(parts) < 2:
+            return
+        for query in parts:
+            self.under_way.remove(query)
+        permits, digest = [query.admitted.permit for query in parts], hashlib.sha256(f"together {n}".encode()).digest()
+        outcome = await self.workers[n // 4 % 2].releases.release_together(
+            [Part(permit=permit, platforms=lines(permit)) for permit in permits],
+            report_digest=digest,
+            request_digest=bytes(32),
+        )
+        if isinstance(outcome, Receipt):
+            self.answers += [
+                (permit.institution, str(permit.request_id), permit.attempt, digest.hex()) for permit in permits
+            ]
+        else:
+            # What stands is still under way, for a report without the others.
+            self.under_way += [query for query in parts if query.admitted.permit.request_id not in outcome]
+
     async def fail(self, n: int) -> None:
         """No platform answers, certainly or perhaps without having been asked."""
         if self.under_way:
@@ -315,5 +338,5 @@ _OF_ITS_OWN: Final = dict.fromkeys(("register", "recover", "supersede"), frozens
 ACTS: Final = (
     *("register",) * 3, *("supersede",) * 3, "pause", "resume", "resume", "revoke", "hold", "lift", "lift",
     "hold_subject", "freeze", *("thaw",) * 3, *("recover",) * 2, "close_loan", *("ask",) * 6, *("ask_again",) * 3,
-    *("answer",) * 5, *("fail",) * 2, *("pass_time",) * 2, "wait_for_an_end", "sweep", "seal",
+    *("answer",) * 5, *("answer_together",) * 2, *("fail",) * 2, *("pass_time",) * 2, "wait_for_an_end", "sweep", "seal",
 )  # fmt: skip

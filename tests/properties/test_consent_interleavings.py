@@ -1,7 +1,7 @@
 """Anything, in any order and several at once, and the exported log still keeps every promise.
 
 The machine registers, pauses, resumes, revokes, supersedes, holds, lifts, freezes, thaws, closes loans, asks, repeats,
-answers late, fails, lets time pass, on a real PostgreSQL through two workers' own services. The judge reads nothing but
+answers late, by one report under several permits too, fails, lets time pass, on a real PostgreSQL through two workers' own services. The judge reads nothing but
 the export, with `bashu verify`'s code, which shares none with the gateway: no release after permission ended or under a
 hold or freeze, revisions and uses gapless, events chained, no budget overspent, every answer with its RELEASE.
 ``make properties EXAMPLES=500`` runs many more, at random. It can fail: with the gate broken, below, it does.
@@ -103,6 +103,11 @@ class Interleavings(RuleBasedStateMachine):
         # The same consent for all of them, at either worker.
         granted = len(self.world.granted)
         self.run(self.world.do(*(("ask", n + 20 * granted * number) for number in range(many))))
+
+    @rule(n=numbers, m=numbers, taken=st.sampled_from(["revoke", "pause", "hold", "freeze", "seal", "sweep"]))
+    def one_report_under_several_permits(self, n, m, taken):
+        self.run(self.world.do(("ask", n), ("ask", m), ("ask", n + 1)))
+        self.run(self.world.do((taken, m), *(("answer_together", lender) for lender in (0, 1))))
 
     @rule(n=numbers, taken=st.sampled_from(["revoke", "pause", "hold", "supersede", "freeze", "hold_subject"]))
     def take_away_while_answers_come(self, n, taken):
