@@ -18,11 +18,12 @@ from adapters.chongqing.shapes import KINDS
 from adapters.kit.failures import PlatformFailureError
 from adapters.sichuan.answers import Answered, Collected, outcomes_of
 from adapters.sichuan.envelope import load_private_key, open_envelope
-from adapters.sichuan.modules import ACTUAL_CONTROLLER, MODULES, SHAREHOLDERS
+from adapters.sichuan.modules import ACTUAL_CONTROLLER, MODULES, PERMISSIONS, SHAREHOLDERS
 from bashu.v1.common_pb2 import PlatformStatus
 from standards.answer import body_of
 from standards.catalogue import Standard, load_standard
 from standards.days import start_of_day
+from standards.tables import SHIPPED
 from tests.platform_stage import a_firm
 
 VECTORS = Path(__file__).parent / "vectors" / "platforms"
@@ -194,6 +195,27 @@ def test_sichuans_modules_translate_to_the_expected_records(standard: Standard, 
     assert [fields(body_of(record)) for record in outcome.records] == expected(entry["expected_records"])
     assert outcome.dropped_class3 == sum(entry["dropped_class_3"].values())
     assert all(list(record.marks) == entry.get("marks", []) for record in outcome.records)
+
+
+def test_a_text_that_an_operators_own_table_knows_is_read_without_a_change_of_code(tmp_path: Path) -> None:
+    entry = next(one for one in sichuan_modules() if one["module"] == PERMISSIONS)
+    first, *_ = entry["payload"]["list"]
+    payload = {**entry["payload"], "list": [{**first, "status": "已失效"}], "total": 1}
+    modules = {PERMISSIONS: _answered({**entry, "payload": payload})}
+    aliases = (SHIPPED / "code_aliases.csv").read_text(encoding="utf-8")
+    columns = aliases.splitlines()[0].split(",")
+    row = {"code_set": "permission_status", "code": "INVALID", "text": "已失效", "source": "operator"}
+    (tmp_path / "code_aliases.csv").write_text(
+        aliases.rstrip("\n") + "\n" + ",".join(row.get(name, "") for name in columns) + "\n", encoding="utf-8"
+    )
+    for standard, read in ((load_standard(), ("已失效", ["CODE_UNKNOWN"])), (load_standard(tmp_path), ("INVALID", []))):
+        found = outcomes_of(
+            Collected(name=SUBJECT_NAME, modules=modules),
+            [MODULES[PERMISSIONS]],
+            subject=entry["subject"],
+            standard=standard,
+        )["administrative_permission"]
+        assert (golden(found).status, list(found.records[0].marks)) == read
 
 
 def test_sichuans_envelopes_open() -> None:
