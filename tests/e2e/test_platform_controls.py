@@ -224,19 +224,26 @@ async def test_a_day_of_real_enquiries_agrees_with_the_platform_s_own_book(
     bank: Bashu, consented: Consented, persons: tuple[Operator, Operator], stack: Stack
 ) -> None:
     await bank.query_credit(question(SUBJECT, await consented()))
-    (*_, line) = (await books(stack))["chongqing"]["enquiries"]
+    book = (await books(stack))["chongqing"]["enquiries"]
+    (*_, line) = book
     day = datetime.fromisoformat(line["at"]).astimezone(SHANGHAI).date().isoformat()
     request = platform_pb2.ReconcileDayRequest(platform_id="chongqing", date=day)
     answer = await persons[0]._client.call(lambda rpcs: rpcs.platform.ReconcileDay, request)
     assert answer.both > 0
-    assert (answer.only_here_count, answer.only_there_count, answer.different_count) == (0, 0, 0)
-    assert f"/reconciliation\nchongqing\n{day}\n{answer.both} 0 0 0\n".encode() in answer.signature
+    # The checks of adapters and of links ask platforms without a query: the platform has these lines alone.
+    async with ledger_reader(stack) as db:
+        intents = {row["leaf_hash"].hex() for row in await db.fetch("SELECT leaf_hash FROM ledger_entry")}
+    unasked = sorted(line["key"] for line in book if line["evidence"] not in intents)
+    assert sorted(answer.only_there) == unasked
+    assert (answer.only_here_count, answer.only_there_count, answer.different_count) == (0, len(unasked), 0)
+    assert f"/reconciliation\nchongqing\n{day}\n{answer.both} 0 {len(unasked)} 0\n".encode() in answer.signature
     for command in (
         ["bashu", "platform", "reconcile", "chongqing", day, "--dev", str(stack.state), "--as", "platform-cq"],
         ["bashu-gateway", "reconcile", "chongqing", day, "--settings", str(stack.state / "gateway.toml")],
     ):
         program = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
-        done = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=True, timeout=60)
+        done = await asyncio.to_thread(subprocess.run, program, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode in {0, 1}, done.stderr
         assert re.search(rf"一致 agree[ │]+{answer.both}\b", done.stdout)
 
 
