@@ -78,6 +78,7 @@ class _Consent:
     spent: int = 0
     windows: Counter[object] = field(default_factory=Counter)
     is_replaced: bool = False
+    last_use_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -202,6 +203,7 @@ class LogRules:
             self._say("CARRIED_WRONG", f"consent {parent_id} spent {parent.spent} uses, {uses} carry over")
         if _windows(parent.usage) == _windows(consent.usage):
             consent.windows.update(parent.windows)
+        consent.last_use_at = parent.last_use_at
 
     def _status(self, entry: Entry) -> None:
         consent = self._known(_text(entry, "consent", "id"))
@@ -265,6 +267,8 @@ class LogRules:
         self._intents[key] = intent
         if consent is not None:
             self._count(consent, intent, _object(entry, "consent").get("use"))
+        if consent is not None and intent.uses:
+            self._spaced(consent, intent, instant(entry["ts"], "ts"))
 
     def _count(self, consent: _Consent, intent: _Intent, use: object) -> None:
         name = f"consent {intent.consent_id}"
@@ -282,6 +286,13 @@ class LogRules:
             self._say("OVERSPENT", f"{name}: {consent.spent} of {most} uses")
         if frequency and consent.windows[intent.window] > _number(consent.usage, "frequency", "n"):
             self._say("WINDOW_OVERSPENT", f"{name}: {consent.windows[intent.window]} uses in one window")
+
+    def _spaced(self, consent: _Consent, intent: _Intent, moment: datetime) -> None:
+        """Uses are as far apart as the artefact wants, one that was given back too."""
+        apart, before = consent.usage.get("min_interval_s"), consent.last_use_at
+        if isinstance(apart, int) and before is not None and moment < before + timedelta(seconds=apart):
+            self._say("USES_TOO_CLOSE", f"consent {intent.consent_id}: uses less than {apart} s apart")
+        consent.last_use_at = moment
 
     def _closing(self, entry: Entry) -> None:
         key, kind = _key(entry), entry["type"]

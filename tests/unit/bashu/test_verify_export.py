@@ -46,8 +46,9 @@ class Story:
         self.event = hashlib.sha256(b"\x00" + self.leaves[-1]).hexdigest()
         return self
 
-    def register(self, max_uses=3, per_day=2, days=90, **members):
+    def register(self, max_uses=3, per_day=2, days=90, apart_s=0, **members):
         usage = {"max_uses": max_uses, "frequency": {"n": per_day, "per": "DAY"}, "tz": "Asia/Shanghai"}
+        usage["min_interval_s"] = apart_s
         window = {"nbf": stamp(T0), "exp": stamp(T0 + timedelta(days=days))}
         return self.chained("CONSENT_REGISTERED", usage=usage, window=window, **members)
 
@@ -178,7 +179,7 @@ def test_spent_budgets_and_windows_are_found_and_refunds_counted(log):
     assert codes(story.ask().close(), log) == []
 
 
-def amended(*, uses=2, state="SUPERSEDED", artefact="ab", per_day=2):
+def amended(*, uses=2, state="SUPERSEDED", artefact="ab", **terms):
     """A consent of two uses spent today, and the one that supersedes it."""
     story = Story().register().ask().close().ask().close()
     if state:
@@ -186,7 +187,7 @@ def amended(*, uses=2, state="SUPERSEDED", artefact="ab", per_day=2):
     child = Story(OTHER)
     child.leaves, child.now, child.requests = story.leaves, story.now, story.requests
     named = {"consent_id": CONSENT, "artefact_hash": artefact, "uses": uses}
-    return story, child.register(per_day=per_day, supersedes=named)
+    return story, child.register(supersedes=named, **terms)
 
 
 def test_an_amendment_carries_over_what_was_spent_in_all_and_in_the_window(log):
@@ -194,6 +195,15 @@ def test_an_amendment_carries_over_what_was_spent_in_all_and_in_the_window(log):
     assert codes(child.ask().close(), log) == []
     assert codes(child.ask().close(), log) == ["OVERSPENT@9", "WINDOW_OVERSPENT@9"]
     assert codes(amended()[1].ask().close(), log) == ["WINDOW_OVERSPENT@7"]
+
+
+def test_uses_closer_than_the_artefact_allows_are_found_over_an_amendment_too(log):
+    # Each entry is a second after the one before: the second use is two seconds after the first.
+    assert codes(Story().register(apart_s=2).ask().close().ask().close(), log) == []
+    assert codes(Story().register(apart_s=3).ask().close().ask().close(), log) == ["USES_TOO_CLOSE@3"]
+    assert codes(Story().register(apart_s=3).ask().close().ask(attempt=2, uses=0).close(attempt=2), log) == []
+    _, child = amended(per_day=9, apart_s=5)
+    assert codes(child.ask().close(), log) == ["USES_TOO_CLOSE@7"]
 
 
 @pytest.mark.parametrize(
