@@ -59,6 +59,7 @@ JUDGED_FROM_S: Final = 600.0
 WARM_UP_S: Final = 125.0
 """Of a run that is judged: the platforms review each letter for up to 120 s, until then little is asked of them."""
 CLOSED_WITHIN_S: Final = 90.0
+PROGRAM_S: Final = 300.0
 READS: Final = 4
 """Tries to read a book: the platforms have their bad day for that too."""
 ANSWERED: Final = frozenset({"OK", "NO_DATA", "SKIPPED"})
@@ -296,7 +297,12 @@ def _first(told: dict[str, Any]) -> list[str]:
 
 async def _program(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gateway.cli", *arguments]
-    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=300)
+    try:
+        return await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, check=False, timeout=PROGRAM_S
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, -1, "", f"no end after {PROGRAM_S:g} s")
 
 
 def _print(result: dict[str, Any], chosen: argparse.Namespace, seconds: float) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from adapters.chongqing import exchange, serials
 from adapters.chongqing.codec import cells, malformed
-from adapters.chongqing.exchange import Exchange
+from adapters.chongqing.exchange import Answer, Exchange
 from adapters.chongqing.shapes import KINDS
 from adapters.kit.failures import Failure, PlatformFailureError
+from adapters.kit.paged import a_page
 from adapters.kit.protocol import Book, BookLine, OnPage
 from core.permit import Subject, SubjectKind
 from standards.days import moment_of_compact
@@ -27,7 +28,9 @@ _PAGES: Final = re.compile(r"[1-9]\d{0,5}", re.ASCII)
 _REQUIRED: Final = ("CXBH", "CXJG", "CXYY", "CXMK")
 
 
-async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPage) -> Book:
+async def read_book(
+    link: Exchange, day: date, *, deadline: float, monotonic: Callable[[], float], on_page: OnPage
+) -> Book:
     """Read every page of a day. Raises PlatformFailureError."""
     lines: list[BookLine] = []
     digest = hashlib.sha256()
@@ -35,7 +38,11 @@ async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPa
     while page <= pages:
         serial = serials.book_serial(day=compact, page=page)
         fields = (("DZRQ", compact), ("DQYS", str(page)))
-        answer = await link.send(exchange.BOOK, serial, fields, evidence=b"", deadline=deadline)
+
+        async def ask(until: float, serial: str = serial, fields: tuple[tuple[str, str], ...] = fields) -> Answer:
+            return await link.send(exchange.BOOK, serial, fields, evidence=b"", deadline=until)
+
+        answer = await a_page(ask, deadline=deadline, monotonic=monotonic)
         pages = _pages(answer.tags, compact, page, at_least=pages)
         rows = [] if answer.reply.body is None else answer.reply.body.findall("DZ")
         if len(rows) > ROWS_A_PAGE or (page < pages and len(rows) < ROWS_A_PAGE):

@@ -109,7 +109,7 @@ class ChongqingAdapter:
 
     async def book(self, day: date, *, deadline: float, on_page: OnPage) -> Book:
         """Return the platform's book of a day; see :class:`adapters.kit.protocol.ShowsBooks`."""
-        return await read_book(self._exchange, day, deadline=deadline, on_page=on_page)
+        return await read_book(self._exchange, day, deadline=deadline, monotonic=self._clock.monotonic, on_page=on_page)
 
     async def close(self) -> None:
         """Close connections."""

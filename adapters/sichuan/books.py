@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 import msgspec
 
 from adapters.kit.failures import Failure, PlatformFailureError
+from adapters.kit.paged import a_page
 from adapters.kit.protocol import Book, BookLine, OnPage
 from adapters.sichuan import messages as sc
 from adapters.sichuan.envelope import NO_DATA
@@ -42,7 +45,9 @@ def book_key(institution: str, request_id: str) -> str:
     return f"{institution}/{request_id}"
 
 
-async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPage) -> Book:
+async def read_book(
+    link: Exchange, day: date, *, deadline: float, monotonic: Callable[[], float], on_page: OnPage
+) -> Book:
     """Read every page of a day. Raises PlatformFailureError."""
     query = Query(
         request_id=str(uuid7()), institution="gateway", subject="", reason="", evidence=b"", deadline=deadline
@@ -52,8 +57,12 @@ async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPa
     page, pages = 1, 1
     while page <= pages:
         path = f"/v2/reconciliation/{day.isoformat()}?pageNumber={page}"
-        sealed = await link.sealed("GET", path, query=query, headers={})
-        found = _read(sealed.opened.status, sealed.opened.payload)
+
+        async def ask(until: float, path: str = path) -> tuple[bytes, sc.Paged[_Row]]:
+            sealed = await link.sealed("GET", path, query=replace(query, deadline=until), headers={})
+            return sealed.raw.body, _read(sealed.opened.status, sealed.opened.payload)
+
+        raw, found = await a_page(ask, deadline=deadline, monotonic=monotonic)
         total = int(found.total)
         if total > MAX_LINES:
             raise PlatformFailureError(Failure.OVERSIZED, "reconciliation.total")
@@ -62,7 +71,7 @@ async def read_book(link: Exchange, day: date, *, deadline: float, on_page: OnPa
         if len(found.rows) != min(ROWS_A_PAGE, total - ROWS_A_PAGE * (page - 1)):
             raise PlatformFailureError(Failure.MALFORMED, "reconciliation.total")
         lines.extend(_line(row) for row in found.rows)
-        digest.update(hashlib.sha256(sealed.raw.body).digest())
+        digest.update(hashlib.sha256(raw).digest())
         on_page(page, pages)
         page += 1
     return Book(lines=tuple(lines), digest=digest.digest())

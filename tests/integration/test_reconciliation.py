@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
+from adapters.kit import paged
 from adapters.kit.protocol import ShowsBooks
 from core.clock import SHANGHAI, SystemClock
 from core.errors import BashuError
@@ -20,6 +21,8 @@ from ledger.model import EntryType, build_entry
 from ledger.note import open_note, parse_vkey
 from ledger.store import append
 from sandbox.books import Enquiry
+from sandbox.facts import PlatformId
+from sandbox.faults import Fault, FaultKind
 from tests.admission_stage import FIRM, ORIGIN, OTHER_FIRM, PERSON, SIGNER, open_stage
 from tests.platform_stage import a_permit
 from tests.sandbox_stage import open_platforms
@@ -232,6 +235,23 @@ async def test_a_second_mark_of_one_request_is_a_difference(stage, platforms, re
         platforms.books.sichuan.mark(line)
     found = (await reconcile(reconciliation, "sichuan")).compared
     assert (found.both, found.different) == (1, (f"bank-cq/{request} DOUBLED",))
+
+
+@pytest.mark.parametrize("platform", ["chongqing", "sichuan"])
+@pytest.mark.parametrize("kind", [FaultKind.STALL, FaultKind.WRONG_ENCODING, FaultKind.CODE_9999])
+async def test_a_page_that_fails_is_asked_for_again(  # noqa: PLR0917 - four fixtures
+    stage, platforms, reconciliation, platform, kind, monkeypatch
+):
+    monkeypatch.setattr(paged, "PAGE_S", 0.5)
+    request = uuid.uuid4()
+    pair = ledger_pair(stage, request, platform=platform)
+    await written(stage, pair)
+    getattr(platforms.books, platform).mark(mark(platforms.adapters[platform], platform, request, pair[0]))
+    call = {"chongqing": "XY9001", "sichuan": "reconciliation"}[platform]
+    platforms.faults.force(Fault(platform=PlatformId(platform), kind=kind, call=call, count=1))
+    found = (await reconcile(reconciliation, platform)).compared
+    assert (found.both, found.unequal) == (1, 0)
+    assert platforms.faults.in_force == []
 
 
 async def test_a_day_to_come_and_a_platform_that_is_away_are_refused_and_leave_no_entry(
