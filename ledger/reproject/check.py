@@ -5,8 +5,10 @@ Enquiry counts are stored nowhere: they are asked of the access list, the pseudo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from ledger.archive.files import ArchiveFolder
 from ledger.archive.store import pruned_to
 from ledger.invariants import Finding, Severity
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, TileId
-from ledger.model import leaf_hash
+from ledger.model import EntryType, leaf_hash
 from ledger.projection import search_row
 from ledger.reproject import store
 
@@ -35,6 +37,7 @@ _SEARCHED: Final = ("type", "consent_id", "institution", "request_id", "attempt"
 
 class _Named(msgspec.Struct):
     entry_id: UUID
+    ts: datetime
     subject_commitment: str | None = None
 
 
@@ -50,6 +53,28 @@ class Chunk:
     named: list[tuple[str, int]] = field(default_factory=list)
     is_rewritten: bool = False
     """Whether search columns or accesses differ, which are made anew for the whole stretch."""
+
+
+class Marks:
+    """Leaf indexes, a bit each: a million take 125 kB."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, indexes: Iterable[int]) -> None:
+        """Mark ``indexes``."""
+        for index in indexes:
+            place, bit = divmod(index, 8)
+            if place >= len(self._bits):
+                self._bits.extend(bytes(place + 1 - len(self._bits) + PAGE))
+            self._bits[place] |= 1 << bit
+
+    def without(self, others: Marks) -> Iterator[int]:
+        """Return those that ``others`` has not, in order."""
+        for place, bits in enumerate(self._bits):
+            left = bits & ~(others._bits[place] if place < len(others._bits) else 0)
+            if left:
+                yield from (place * 8 + bit for bit in range(8) if left >> bit & 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +99,16 @@ async def check_projections(
     ``commitment`` (None: no key at hand) tells whether a pseudonym is that of the entry's subject. Entries that are in
     an archive alone are read from ``archive``, or passed over.
     """
+    refused, seen = Marks(), Marks()
     async for chunk in chunks(db, archive=archive, progress=progress):
+        refused.add(leaf.leaf_index for leaf in chunk.listed if leaf.type == EntryType.QUERY_DENIED)
         for finding in chunk.findings:
             yield finding
-    async for surplus in surpluses(db, commitment=commitment, archive=archive):
+    async for surplus in surpluses(db, commitment=commitment, archive=archive, seen=seen):
         yield surplus.finding
+    if commitment is not None:
+        async for finding in _unnamed_refusals(db, refused.without(seen), commitment):
+            yield finding
 
 
 async def chunks(
@@ -143,20 +173,34 @@ def _listing(expected: Mapping[int, Row], stored: Mapping[int, Row]) -> Iterator
 
 
 async def surpluses(
-    db: Statements, *, commitment: Commitment | None, archive: ArchiveFolder | None
+    db: Statements, *, commitment: Commitment | None, archive: ArchiveFolder | None, seen: Marks | None = None
 ) -> AsyncIterator[Surplus]:
-    """Yield rows of the tables apart that no entry comes to."""
+    """Yield rows of the tables apart that no entry comes to; ``seen`` is told which leaves have a pseudonym."""
     pruned = await pruned_to(db)
     for table in store.WALKS:
         after: tuple[object, int] = (None, -1)
         while rows := await store.walk(db, table, after=after, limit=PAGE):
             after = (rows[-1]["name"], rows[-1]["leaf_index"] or 0)
+            if seen is not None and table == "ledger_subject":
+                seen.add(row["leaf_index"] for row in rows if row["leaf_index"] >= 0)
             for row in rows:
                 index, body = row["leaf_index"], _body(row, archive)
                 fault = _fault(table, row, body, commitment, is_out=(index or 0) < pruned)
                 if fault and (body is None or await _sealed(db, {index: body})):
                     finding = _differs(table, fault, index)
                     yield Surplus(table=table, name=row["name"], leaf_index=index or 0, finding=finding)
+
+
+async def _unnamed_refusals(db: Statements, indexes: Iterator[int], commitment: Commitment) -> AsyncIterator[Finding]:
+    """Yield refusals of questions about somebody that stand in nobody's list; of an erased subject that is right."""
+    erased = await store.erased(db)
+    while page := list(itertools.islice(indexes, PAGE)):
+        for entry in await ledger_store.entries_at(db, page):
+            named = msgspec.json.decode(entry.body, type=_Named)
+            told = named.subject_commitment
+            if told is None or any(at >= named.ts and commitment(name, named.entry_id) == told for name, at in erased):
+                continue
+            yield _differs("ledger_subject", "lacks whom a refused question was about", entry.leaf_index)
 
 
 def _body(row: Row, archive: ArchiveFolder | None) -> bytes | None:

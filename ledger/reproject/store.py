@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +28,8 @@ SELECT i.pseudonym, u.leaf_index FROM u JOIN i USING (request_id, institution, a
 WHERE NOT EXISTS (
         SELECT 1 FROM ledger_subject AS s WHERE s.pseudonym = i.pseudonym AND s.leaf_index = u.leaf_index)
     AND NOT EXISTS (SELECT 1 FROM erasure AS e WHERE e.pseudonym = i.pseudonym AND e.erased_at >= u.at)"""  # noqa: S608
+
+_ERASED: Final = "SELECT pseudonym, erased_at FROM erasure WHERE erased_at IS NOT NULL"
 
 _TOUCHED: Final = """
 SELECT t.consent_id AS name, t.leaf_index, e.body
@@ -92,6 +95,11 @@ async def unnamed(db: Statements, leaves: Sequence[ListedLeaf]) -> list[tuple[st
     """Return (pseudonym, leaf) of accesses whose intent says whose they are and ``ledger_subject`` does not."""
     rows = await db.fetch(_UNNAMED, *columns(leaves)) if leaves else []
     return [(row["pseudonym"], row["leaf_index"]) for row in rows]
+
+
+async def erased(db: Statements) -> list[tuple[str, datetime]]:
+    """Return the pseudonyms of erased subjects, and when each was."""
+    return [(row["pseudonym"], row["erased_at"]) for row in await db.fetch(_ERASED)]
 
 
 async def walk(db: Statements, table: str, *, after: tuple[object, int], limit: int) -> list[Row]:
