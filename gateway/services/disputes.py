@@ -187,8 +187,8 @@ def state_of(value: subject_pb2.DisputeState.ValueType) -> State:
     """Return a state of the contract as the gateway's.
 
     Raises:
-        BashuError: MALFORMED for the unspecified one.
+        BashuError: MALFORMED for the unspecified one, and for a number that names no state.
     """
-    if value == subject_pb2.DISPUTE_STATE_UNSPECIFIED:
-        raise BashuError(Reason.MALFORMED, "name the state to go to", field="state")
+    if value == subject_pb2.DISPUTE_STATE_UNSPECIFIED or value not in subject_pb2.DisputeState.values():
+        raise BashuError(Reason.MALFORMED, "name one of the contract's states", field="state")
     return State(subject_pb2.DisputeState.Name(value).removeprefix("DISPUTE_STATE_"))

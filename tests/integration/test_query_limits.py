@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import BashuError, Reason
 from database import open_database
+from gateway.clock.model import BACK_S
 from gateway.identity.admin import Actor, Administration
 from gateway.identity.model import Caller, Institution, InstitutionKind, Role
 from gateway.identity.sealing import NameSeal
@@ -146,8 +147,8 @@ async def test_two_workers_share_a_seconds_queries(stage, per_second):
     allow(registry, per_second=per_second)
     passed, seconds = await passed_and_seconds(fresh, 4 * per_second, *workers)
     assert per_second <= passed <= per_second * (1 + seconds)
-    # The database's clock an hour back: whatever time this took, the second is spoken for.
-    fresh.shift_time(timedelta(hours=-1))
+    # The database's clock a little back, as far as it may be: whatever time this took, the second is spoken for.
+    fresh.shift_time(timedelta(seconds=-BACK_S))
     for worker in workers:
         await worker.passed(per_second)
         assert (await worker.outcome(a_caller())).metadata["quota"] == "queries_per_second"
@@ -167,12 +168,21 @@ async def test_a_refused_second_is_asked_about_again_only_when_a_block_may_fit(s
     registry, (first, _), fresh = stage
     allow(registry, per_second=1)
     assert await first.passed(1) == 1
-    fresh.shift_time(timedelta(hours=-1))
+    fresh.shift_time(timedelta(seconds=-BACK_S))
     assert await first.passed(1) == 0
     fresh.shift_time(timedelta(hours=1))
     assert await first.passed(1) == 0
     first.monotonic.at += 1.0
     assert await first.passed(1) == 1
+
+
+async def test_queries_counted_by_a_clock_that_had_jumped_ahead_keep_nobody_out_once_it_is_right_again(stage):
+    registry, (first, second), fresh = stage
+    allow(registry, per_second=1)
+    fresh.shift_time(timedelta(days=365))
+    assert await first.passed(1) == 1
+    fresh.shift_time(timedelta())
+    assert await second.passed(1) == 1
 
 
 async def test_a_quota_set_is_in_the_registry_and_an_entry_of_the_log(fresh_database):

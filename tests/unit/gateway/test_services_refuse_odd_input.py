@@ -10,6 +10,7 @@ from bashu.v1 import consent_pb2, ledger_pb2
 from core.errors import BashuError, Reason
 from gateway.identity.model import CALLER, Role
 from gateway.services.consent import ConsentServicer
+from gateway.services.disputes import state_of
 from gateway.services.ledger import LedgerServicer
 
 ODD = {
@@ -33,6 +34,13 @@ async def test_the_ledger_is_asked_in_shape(case):
     with pytest.raises(BashuError) as caught:
         # Without anything it could read from: the shape is looked at first.
         await getattr(LedgerServicer.__new__(LedgerServicer), rpc)(request, None)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("number", [0, -5, 9999])
+def test_a_number_that_names_no_state_of_a_dispute_is_malformed(number):
+    with pytest.raises(BashuError) as caught:
+        state_of(number)
     assert caught.value.reason is Reason.MALFORMED
 
 
