@@ -222,14 +222,14 @@ async def test_bursts_of_refusals_probing_and_over_wide_requests_are_shown_with_
 
 async def test_one_staff_number_at_night_or_with_many_subjects_is_shown_masked(rights):
     now = (await rights.stage.owner.fetchval("SELECT bashu_now() AT TIME ZONE 'Asia/Shanghai'")).hour
-    rights.stage.shift(hours=(23 - now) % 24)
+    rights.stage.shift(hours=(22 - now) % 24)
     await asked(rights, 2)
     night = [found for found in await anomalies(rights) if found.rule == "A2"]
     assert [(found.count, found.operator) for found in night] == [(2, "***1")]
     await rights.stage.admissions.admit(
         an_ask(subject=OTHER_FIRM, consent_id=None, items=("enterprise_registration",), legal_basis="条例 Art. 13")
     )
-    rights.stage.shift(hours=(23 - now) % 24, minutes=2)
+    rights.stage.shift(hours=(22 - now) % 24, minutes=2)
     await rights.stage.sweeper.sweep()
     many = [found for found in await anomalies(rights) if found.rule == "A3"]
     assert [(found.count, found.operator) for found in many] == [(2, "***1")]
