@@ -102,7 +102,8 @@ async def _reach(
 ) -> tuple[int, str]:
     """Return how far leaves may be archived, and what stops there."""
     signed = await store.latest_checkpoint(reader)
-    end, stopped = 0 if signed is None else signed.size, "签署到此 the last signed checkpoint"
+    end = 0 if signed is None else signed.size
+    stopped = f"已签署到 {end} 条 the last signed checkpoint is of {end} leaves"
     young = await first_leaf_since(reader, before) if before is not None else None
     if young is not None and young < end:
         end, stopped = young, f"第 {young} 条未到归档年龄 leaf {young} is not old enough"

@@ -64,6 +64,8 @@ async def change_keys(db: Database, decide: Decide, *, origin: str) -> Sequence[
             await store.record(tx, changes, after=len(events), origin=origin, ts=now)
     except UniqueConflict as error:
         raise BashuError(
-            Reason.REVISION_CHANGED, "the log's keys were changed at the same moment: look again", turn=Turn.OPERATOR
+            Reason.REVISION_CHANGED,
+            "密钥刚被他人变更，请重新查看 the log's keys were changed at the same moment: look again",
+            turn=Turn.OPERATOR,
         ) from error
     return changes

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bashu.cli.labels import CONSENT_STATE, coded
 from bashu.cli.session import (
     EXIT_CODES,
     AsOption,
@@ -103,7 +104,15 @@ def trace(
     out = console()
     columns = ("版本 rev.", "从 from", "到 to", "原因 reason", "操作方 actor", "时间 at", "条目 entry id")
     events = [
-        (event.revision, event.from_state, event.to_state, event.reason, event.actor, moment(event.at), event.entry_id)
+        (
+            event.revision,
+            coded(event.from_state, CONSENT_STATE),
+            coded(event.to_state, CONSENT_STATE),
+            event.reason,
+            event.actor,
+            moment(event.at),
+            event.entry_id,
+        )
         for event in answer.events
     ]
     out.print(facts("授权 consent", {"授权编号 consent id": consent_id, "机构 institution": answer.institution}))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bashu.cli.labels import CONSENT_STATE
+from bashu.cli.labels import CONSENT_STATE, REASON, coded
 from bashu.cli.session import (
     EXIT_CODES,
     AsOption,
@@ -23,7 +23,15 @@ from bashu.cli.session import (
     read_bytes,
     usage,
 )
-from bashu.cli.tables import consent_events, consent_facts, consent_list, console, decision_steps, facts, notice_facts
+from bashu.cli.tables import (
+    consent_events,
+    consent_facts,
+    consent_list,
+    console,
+    decision_steps,
+    facts,
+    notice_facts,
+)
 from bashu.client import DEADLINE_S
 from bashu.v1 import consent_pb2
 
@@ -225,7 +233,8 @@ def explain(
         return
     out = console()
     out.print(decision_steps(answer.steps))
-    shown = {"结果 outcome": answer.outcome, "规则表版本 policy version": answer.policy_version}
+    outcome = coded(answer.outcome, {"PERMIT": "准许", **REASON})
+    shown = {"结果 outcome": outcome, "规则表版本 policy version": answer.policy_version}
     out.print(facts("决定 decision", shown))
 
 

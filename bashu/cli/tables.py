@@ -183,7 +183,7 @@ def draft_facts(draft: consent_pb2.ConsentDraft) -> Table:
         "必要信息 required": "\n".join(item_name(item) for item in draft.required_items),
         "可选信息 optional": "\n".join(item_name(item) for item in draft.optional_items),
         "天数与次数 days, uses": f"{draft.days} / {draft.max_uses}",
-        "回溯 look-back": f"{getattr(dates, 'from')} – {dates.to}" if dates.to else f"{draft.lookback.days} days",
+        "回溯 look-back": f"{getattr(dates, 'from')} – {dates.to}" if dates.to else f"{draft.lookback.days} 天 days",
     }
     return facts("所请求的授权 asked for", rows)
 
@@ -281,7 +281,7 @@ def print_call_error(out: Console, error: BashuCallError) -> None:
         "请求号 request id": error.request_id,
     }
     rows |= {f"字段 field {name}": text for name, text in error.fields.items()}
-    rows |= {FACT.get(name, name): value for name, value in error.metadata.items()}
+    rows |= {FACT.get(name, name): value for name, value in sorted(error.metadata.items())}
     out.print(facts(title, rows))
 
 
@@ -385,7 +385,9 @@ def _source(record: report_pb2.CreditRecord, sources: Mapping[str, report_pb2.Pr
 
 def _conflicts(report: report_pb2.CreditReport) -> Table:
     def values(conflict: report_pb2.Conflict) -> str:
-        return "\n".join(f"{value.platform_id}: {value.value} ({day(value.as_of)})" for value in conflict.values)
+        return "\n".join(
+            f"{value.platform_id}: {value.value or '无 none'} ({day(value.as_of)})" for value in conflict.values
+        )
 
     rows = [
         (item_name(conflict.data_item), field_name(conflict.data_item, conflict.field), values(conflict), conflict.rule)

@@ -24,6 +24,11 @@ _EN: Final = {
     WitnessGrade.PERSONS_REFUSED: "queries about persons are refused (EVIDENCE_STALE)",
     WitnessGrade.ALL_REFUSED: "all queries are refused (EVIDENCE_STALE)",
 }
+_ASK: Final[dict[str, tuple[str, str]]] = {
+    WitnessState.UNREACHABLE: ("未附署：无应答", "ask the witness, or look at the network"),
+    WitnessState.REFUSED: ("未附署：不认本日志或其公钥", "ask the witness to register the log's vkey"),
+}
+"""What the operator does about a witness that does not cosign; docs/witnesses.md has the table."""
 
 
 async def witness_findings(settings: Settings, db: Database) -> list[Finding]:
@@ -34,7 +39,7 @@ async def witness_findings(settings: Settings, db: Database) -> list[Finding]:
     names = [told.name for told in settings.ledger.witnesses]
     standings = {one.witness: one for one in await store.standings(db, names)}
     found = [_quorum(budgets, (await store.aged(db)).age_s, needed=settings.ledger.quorum or 0, known=len(names))]
-    return found + [finding for name in names for finding in _witness(name, standings.get(name))]
+    return found + [finding for name in names for finding in standing_finding(name, standings.get(name))]
 
 
 def _quorum(budgets: WitnessBudgets, age_s: float | None, *, needed: int, known: int) -> Finding:
@@ -48,7 +53,8 @@ def _quorum(budgets: WitnessBudgets, age_s: float | None, *, needed: int, known:
     return say(WITNESSES, _ZH[grade], f"{en}: {_EN[grade]}")
 
 
-def _witness(name: str, one: store.Standing | None) -> Iterator[Finding]:
+def standing_finding(name: str, one: store.Standing | None) -> Iterator[Finding]:
+    """Say how one witness stands, and what to do where it does not cosign; ``one`` is None for one never asked."""
     check = f"ledger.witness.{name}"
     if one is None:
         yield unchecked(check, "尚未询问", "it was not asked yet")
@@ -59,4 +65,5 @@ def _witness(name: str, one: store.Standing | None) -> Iterator[Finding]:
     elif one.state == WitnessState.COSIGNED:
         yield ok(check, "已附署", f"it cosigned {one.size} leaves")
     else:
-        yield warn(check, "未附署", f"{one.state} since {one.changed_at:%Y-%m-%d %H:%M:%S}")
+        zh, ask = _ASK.get(one.state, ("未附署：应答不合规范", "ask the witness"))
+        yield warn(check, zh, f"{one.state} since {one.changed_at:%Y-%m-%d %H:%M:%S}: {ask}")

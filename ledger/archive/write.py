@@ -44,7 +44,7 @@ async def write_archive(
         raise _refused(f"归档须为 {aligned} 条的整数倍 an archive reaches to a multiple of that")
     if signed is None or size > signed.size:
         reached = 0 if signed is None else signed.size
-        raise _refused(f"已签署到 {reached} 条 the last signed checkpoint is of so many leaves")
+        raise _refused(f"已签署到 {reached} 条 the last signed checkpoint is of {reached} leaves")
     before = ArchiveFolder(path=folder).manifest()
     if before is not None and (before.origin != origin or before.size > size):
         raise _refused(f"目录中已有 {before.origin} 的 {before.size} 条 the folder holds that already")

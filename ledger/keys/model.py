@@ -159,7 +159,7 @@ def add(events: Sequence[KeyEvent], *, first: str, fresh: str) -> list[Change]:
     known = states(events)
     waiting = [vkey for vkey, state in known.items() if state is KeyState.ADDED]
     if waiting or len(signing(events)) > 1:
-        raise _refused("a succession is under way: retire the older key first")
+        raise _refused("上次更替未完成，先停用旧密钥 a succession is under way: retire the older key first")
     begins = [] if events else [Change(vkey=first, step=KeyStep.FIRST, state=None)]
     return [*begins, Change(vkey=fresh, step=KeyStep.ADDED, state=None)]
 
@@ -167,7 +167,7 @@ def add(events: Sequence[KeyEvent], *, first: str, fresh: str) -> list[Change]:
 def overlap(events: Sequence[KeyEvent], vkey: str) -> list[Change]:
     """Let the successor sign beside the key before it."""
     if states(events).get(vkey) is not KeyState.ADDED:
-        raise _refused("only an added key begins to sign")
+        raise _refused("只有已加入的密钥可开始签署 only an added key begins to sign")
     return [Change(vkey=vkey, step=KeyStep.OVERLAP, state=KeyState.ADDED)]
 
 
@@ -175,14 +175,20 @@ def retire(events: Sequence[KeyEvent], vkey: str, *, now: datetime, after: timed
     """End the signing of the older key, ``after`` the overlap lasted that long."""
     signs = signing(events)
     if vkey not in signs:
-        raise _refused("that key does not sign")
+        raise _refused("该密钥不在签署中 that key does not sign")
     if len(signs) == 1:
-        raise _refused("no other key signs: add a successor and let both sign first")
+        raise _refused(
+            "没有别的密钥在签署：先加入后继密钥并让两把同时签署 "
+            "no other key signs: add a successor and let both sign first"
+        )
     if vkey != signs[0]:
-        raise _refused("the older key is retired, not its successor")
+        raise _refused("停用的须是旧密钥 the older key is retired, not its successor")
     since = max(event.at for event in events if event.step is KeyStep.OVERLAP)
     if now - since < after:
-        raise _refused(f"the overlap has lasted {(now - since).days} days of the {after.days} that clients are given")
+        raise _refused(
+            f"重叠未满 {after.days} 天 the overlap has lasted {(now - since).days} days of the {after.days} "
+            "that clients are given"
+        )
     return [Change(vkey=vkey, step=KeyStep.RETIRED, state=KeyState.SIGNING)]
 
 
@@ -191,13 +197,13 @@ def compromised(events: Sequence[KeyEvent], vkey: str) -> list[Change]:
     known = states(events)
     state = known.get(vkey)
     if state is None or state is KeyState.COMPROMISED:
-        raise _refused("no such key of the log, or known as compromised already")
+        raise _refused("日志无此密钥，或已作废 no such key of the log, or known as compromised already")
     change = Change(vkey=vkey, step=KeyStep.COMPROMISED, state=state)
     if signing(events) != (vkey,):
         return [change]
     waiting = [name for name, at in known.items() if at is KeyState.ADDED]
     if not waiting:
-        raise _refused("no other key could sign: add a successor first, then say so")
+        raise _refused("没有别的密钥可签署：先加入后继密钥 no other key could sign: add a successor first, then say so")
     return [Change(vkey=waiting[0], step=KeyStep.OVERLAP, state=KeyState.ADDED), change]
 
 

@@ -96,6 +96,12 @@ class Gateway:
         ]
         return compliance_pb2.ExplainDecisionResponse(steps=steps, outcome="CONSENT_PAUSED")
 
+    def trace(self, request, context):
+        self.asked.append(request)
+        answer = compliance_pb2.TraceConsentResponse(institution="bank-cq")
+        answer.events.add(revision=2, from_state="ACTIVE", to_state="PAUSED", reason="PAUSED", actor="SUBJECT")
+        return answer
+
     def _hashes(self):
         return [bytes([number]) * 32 for number in range(4)] + [self.receipt.leaf_hash if self.receipt else bytes(32)]
 
@@ -141,7 +147,10 @@ def _handlers(gateway):
                 "ListConsents": gateway.consents,
             },
         ),
-        "ComplianceService": (compliance_pb2, {"ExplainDecision": gateway.explanation}),
+        "ComplianceService": (
+            compliance_pb2,
+            {"ExplainDecision": gateway.explanation, "TraceConsent": gateway.trace},
+        ),
         "LedgerService": (
             ledger_pb2,
             {"GetCheckpoint": gateway.checkpoint, "GetInclusionProof": gateway.proof, "GetEntry": gateway.entry},
@@ -395,7 +404,23 @@ def test_a_decision_is_explained_check_by_check_in_both_languages(dev, gateway):
     for text in ("机构与工号 role", "通过 passed", "授权状态 state", "拒绝 refused", "CONSENT_PAUSED", "R15"):
         assert text in output
     assert (gateway.asked[0].request_id, gateway.asked[0].institution) == (CONSENT, "bank-sc")
+    assert "主体已暂停授权 CONSENT_PAUSED" in output
     assert json.loads(ask(dev, "consent", "explain", CONSENT, "--json").stdout)["outcome"] == "CONSENT_PAUSED"
+
+
+def test_a_traced_consent_names_its_states_in_both_languages(dev):
+    output = ask(dev, "compliance", "trace", CONSENT).output
+    assert "有效 ACTIVE" in output
+    assert "主体暂停 PAUSED" in output
+
+
+def test_a_source_without_a_value_says_so_in_a_conflict():
+    report = report_pb2.CreditReport()
+    conflict = report.conflicts.add(data_item="judgment_debtor", field="closed_on", rule="LATEST_AS_OF")
+    conflict.values.add(platform_id="chongqing", value="")
+    out = Console(width=120, record=True, file=io.StringIO())
+    print_report(out, report)
+    assert "chongqing: 无 none" in out.export_text()
 
 
 def test_checkpoint_proof_and_entry_are_checked_before_they_are_shown(dev, gateway):
@@ -454,6 +479,14 @@ def test_every_status_has_a_chinese_name():
         (consent_pb2.ConsentState, "CONSENT_STATE_", CONSENT_STATE),
     ):
         assert {name.removeprefix(prefix) for name in enum.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"} == set(names)
+
+
+def test_what_comes_with_a_refusal_is_named_in_chinese_and_always_in_the_same_order(dev, gateway):
+    facts = {"rule": "contract: Services", "role": "LENDER", "hop": "gateway"}
+    gateway.refusal = status_of("ROLE_NOT_ALLOWED", turn="CALLER", request_id="q-9", **facts)
+    output = ask(dev, *QUERY, code=1).output
+    places = [output.index(name) for name in ("环节 hop", "角色 role", "规则 rule")]
+    assert places == sorted(places)
 
 
 def test_every_admission_check_has_a_chinese_name():

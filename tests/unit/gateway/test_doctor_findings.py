@@ -19,6 +19,8 @@ from core.errors import Turn
 from gateway.doctor.links import link_findings
 from gateway.doctor.local import expiry_finding
 from gateway.doctor.model import Finding, State
+from gateway.doctor.witnesses import standing_finding
+from ledger.witness.store import Standing
 from standards.catalogue import load_standard
 from tests.rest_json_stage import RestJsonStage
 
@@ -95,3 +97,20 @@ def test_a_line_names_the_turn_only_where_somebody_must_act() -> None:
     told = Finding(check="a", state=State.FAIL, zh="坏", en="bad", turn=Turn.PLATFORM).line()
     assert told.endswith("turn: PLATFORM")
     assert "turn" not in Finding(check="a", state=State.OK, zh="好", en="good").line()
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("REFUSED", "ask the witness to register the log's vkey"),
+        ("UNREACHABLE", "ask the witness, or look at the network"),
+        ("WRONG_TIME", "ask the witness"),
+    ],
+)
+def test_a_witness_that_does_not_cosign_comes_with_what_to_do(state: str, told: str) -> None:
+    now = datetime.now(UTC)
+    one = Standing(witness="w/1", size=7, state=state, changed_at=now, cosigned_at=None, recorded=None)
+    (finding,) = standing_finding("w/1", one)
+    assert finding.state is State.WARN
+    assert finding.en.startswith(f"{state} since ")
+    assert finding.en.endswith(told)
