@@ -37,7 +37,10 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What somebody says a letter grants; ``kinds`` are the items of each kind asked for, one of which is granted."""
+    """What somebody says a letter grants.
+
+    ``kinds`` are the items of each kind asked for that is not public by law; of each the letter grants one.
+    """
 
     platform_id: str
     subject: str

@@ -10,7 +10,7 @@ from sandbox import books
 from sandbox.chongqing import authorisations, messages
 from sandbox.chongqing.answers import Answer, bare
 from sandbox.chongqing.authorisations import Authorisation
-from sandbox.chongqing.codes import Fhm
+from sandbox.chongqing.codes import PUBLIC_KINDS, Fhm
 from sandbox.chongqing.messages import Filing, compact_day, compact_time
 from sandbox.chongqing.serials import Serial
 from sandbox.chongqing.state import Asked, State, is_same_body
@@ -55,7 +55,7 @@ def _fault(state: State, filing: Filing) -> Fault | None:
         subject=filing.subject,
         institution=filing.institution,
         purpose=CHONGQING_PURPOSES[filing.purpose],
-        kinds=[frozenset({KIND_ITEMS[kind]}) for kind in filing.kinds],
+        kinds=[frozenset({KIND_ITEMS[kind]}) for kind in filing.kinds if kind not in PUBLIC_KINDS],
         last_day=filing.last_day,
     )
     return state.checker.fault(filing.artefact, claim, now=state.clocks.chongqing.now())

@@ -18,6 +18,7 @@ from sandbox.clock import ProtocolClock
 from sandbox.facts import PlatformId
 from sandbox.letter_words import MODULE_ITEMS, SICHUAN_PURPOSES
 from sandbox.letters import Claim, Fault, SecondChecker
+from sandbox.sichuan.modules import MODULES
 from sandbox.sichuan.purposes import checked_purpose
 from sandbox.sichuan.refusals import (
     AUTHORIZATION_REQUIRED,
@@ -139,7 +140,7 @@ class Authorisations:
             subject=body.subject,
             institution=body.institution,
             purpose=SICHUAN_PURPOSES[purpose],
-            kinds=[frozenset(MODULE_ITEMS[module].split()) for module in body.modules],
+            kinds=[frozenset(MODULE_ITEMS[m].split()) for m in body.modules if not MODULES[m].is_public],
             last_day=body.valid_to,
         )
         fault = self._checker.fault(body.artefact, claim, now=self._clock.now())

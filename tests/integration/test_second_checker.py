@@ -27,6 +27,7 @@ ITEM = "tax_credit_grade"
 HOME = {"chongqing": FIRM, "sichuan": OTHER_FIRM}
 STRANGER = Ed25519PrivateKey.generate()
 OK, DENIED = PlatformStatus.PLATFORM_STATUS_OK, PlatformStatus.PLATFORM_STATUS_DENIED
+NO_DATA = PlatformStatus.PLATFORM_STATUS_NO_DATA
 
 
 def a_checker() -> SecondChecker:
@@ -48,10 +49,13 @@ async def asked(platforms, platform, letter, **changes):
         "intent_leaf_hash": hashlib.sha256(uuid.uuid4().bytes).digest(),
         "consent_expires_at": datetime.now(UTC) + timedelta(days=29),
     }
-    permit = a_permit(platform, frozenset({ITEM}), **(facts | changes))
-    deadline = asyncio.get_running_loop().time() + 10
-    (answer,) = await platforms.adapters[platform].ask(permit, frozenset({ITEM}), deadline=deadline)
+    (answer,) = await answers(platforms, platform, frozenset({ITEM}), **(facts | changes))
     return answer.status, answer.detail
+
+
+async def answers(platforms, platform, items, **facts):
+    deadline = asyncio.get_running_loop().time() + 10
+    return await platforms.adapters[platform].ask(a_permit(platform, items, **facts), items, deadline=deadline)
 
 
 def altered(letter: bytes) -> bytes:
@@ -117,6 +121,21 @@ async def test_an_intent_that_stands_for_another_enquiry_is_refused(platforms, p
     status, _ = await asked(platforms, platform, letter, intent_leaf_hash=intent)
     assert status == DENIED
     assert len(getattr(platforms.books, platform).enquiries) == 1
+
+
+@pytest.mark.parametrize("platform", ["chongqing", "sichuan"])
+async def test_what_is_public_by_law_is_asked_beside_a_letter_that_does_not_name_it(platforms, platform):
+    letter = signed(a_payload(subject=HOME[platform]))
+    found = await answers(
+        platforms,
+        platform,
+        frozenset({ITEM, "bankruptcy"}),
+        subject=replace(HOME[platform], name=""),
+        artefact=letter,
+        intent_leaf_hash=hashlib.sha256(b"an evaluation").digest(),
+        consent_expires_at=datetime.now(UTC) + timedelta(days=29),
+    )
+    assert {answer.item: answer.status for answer in found} == {ITEM: OK, "bankruptcy": NO_DATA}
 
 
 def test_every_kind_module_and_purpose_has_its_word_of_the_standard():
