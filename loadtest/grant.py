@@ -11,8 +11,10 @@ from typing import Final
 
 from loadtest.authority import PURPOSE_TEXTS, Grant, SigningAuthority, letter_capture
 from loadtest.demo import ITEMS
+from loadtest.enquiries import COUNTED
 from loadtest.stack import read_stack
 from sandbox.persons import PERSONAL_ITEMS
+from standards.catalogue import load_standard
 
 PERSONS_ITEMS: Final = tuple(sorted(PERSONAL_ITEMS))
 
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         institution=chosen.institution,
         identifier=chosen.code,
         id_type="citizen_id" if chosen.person else "uscc",
-        items=tuple(chosen.item or (PERSONS_ITEMS if chosen.person else ITEMS)),
+        items=_items(chosen),
+        acts=COUNTED if chosen.evaluation else ("QUERY", "EVALUATE"),
         optional_items=tuple(chosen.optional_item or ()),
         display=chosen.display,
         purpose=chosen.purpose,
@@ -53,6 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _items(chosen: argparse.Namespace) -> tuple[str, ...]:
+    if chosen.item:
+        return tuple(chosen.item)
+    if chosen.person:
+        return PERSONS_ITEMS
+    if not chosen.evaluation:
+        return ITEMS
+    card = load_standard().card
+    read = {item for rule in card.indicators for item in rule.items} | set(card.hard_stop_items)
+    return tuple(sorted(read | set(ITEMS)))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m loadtest.grant", description=__doc__)
     parser.add_argument("--dev", type=Path, required=True, help="开发环境目录 folder of `bashu-gateway dev`")
@@ -64,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
         "--letter", type=Path, help="纸质授权书 scan of the sealed paper: the lender signs, not an authority"
     )
     parser.add_argument("--item", action="append", help="数据项 data item id; repeat it; default all 15 served")
+    parser.add_argument(
+        "--evaluation",
+        action="store_true",
+        help="参考评价 what the reference evaluation reads too, and the count of enquiries",
+    )
     parser.add_argument(
         "--optional-item", action="append", help="可选数据项 item the borrower could leave out; repeat it"
     )

@@ -73,7 +73,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "__HOW__": (
             f"`bashu-gateway adapter lint {name}.toml` checks the file alone."
             if is_file
-            else "`pip install -e .` makes the gateway find it (`bashu-gateway adapter list`)."
+            else "`pip install --no-deps -e .` (`uv pip` where there is no pip)\n"
+            "in the gateway's environment makes the gateway find it (`bashu-gateway adapter list`)."
         ),
         "__CLASS__": class_name,
         "__NAME__": name,

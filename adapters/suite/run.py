@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from adapters.kit.protocol import Adapter
 from adapters.suite.bench import Bench, FactFailed, NotApplicable, Plan, ShiftedClock, build
 from adapters.suite.between import Between
 from adapters.suite.facts_broken import BROKEN
@@ -122,12 +123,23 @@ async def verdict(plan: Plan, *, told: Callable[[Result], None] = lambda _: None
     )
 
 
+def _check_artefacts(plan: Plan, adapter: Adapter) -> None:
+    """Raise FactFailed where a test firm has no consent that the adapter's items need: each would just be DENIED."""
+    if all(plan.standard.items.public_by_law(item) for item in adapter.platform.items):
+        return
+    firms = {"--subject": plan.subject, "--other": plan.other, "--unknown": plan.unknown}
+    missing = [option for option, firm in firms.items() if plan.artefact(firm) is None]
+    if missing:
+        raise FactFailed(f"--artefact CODE=FILE: a consent of {', '.join(missing)} too; items of this adapter need one")
+
+
 async def _honest(plan: Plan, between: Between) -> tuple[str, dict[str, Any]]:
     """Ask once without any fault: which call brings the data, and what an honest answer is."""
     clock = ShiftedClock()
     adapter = build(plan, between.url, clock)
     bench = Bench(plan=plan, between=between, adapter=adapter, clock=clock, data_path="")
     try:
+        _check_artefacts(plan, adapter)
         answers = await bench.ask()
     finally:
         await adapter.close()

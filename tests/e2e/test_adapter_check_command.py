@@ -60,6 +60,18 @@ def test_a_wrong_word_is_named_and_nobody_is_asked(stack: Stack, change: dict[st
     assert expected in result.stderr
 
 
+def test_a_test_firm_without_the_consent_that_items_need_is_named_and_nobody_is_asked(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "consent.jws"
+    file.write_text("e30.e30.e30")
+    firms = ("--subject", FIRST, "--other", OTHERS["chongqing"], "--unknown", NOBODY)
+    given = ("--artefact", f"{FIRST.partition('=')[0]}={file}")
+    result = command(stack, "chongqing", *firms, *given, "--test-environment")
+    assert result.returncode == 2
+    assert "--artefact CODE=FILE: a consent of --other, --unknown too" in result.stderr
+
+
 def test_without_the_confirmation_nobody_is_asked(stack: Stack) -> None:
     result = command(stack, "chongqing", "--subject", FIRST, "--other", FIRST, "--unknown", NOBODY)
     assert (result.returncode, "test-environment" in result.stderr) == (2, True)

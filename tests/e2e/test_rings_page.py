@@ -1,4 +1,4 @@
-"""The commands of docs/standard/guarantee-rings.md, and what the related firms see of them."""
+"""The commands of docs/standard/guarantee-rings.md and evaluation.md, and what the related firms see of them."""
 
 from __future__ import annotations
 
@@ -50,6 +50,19 @@ def test_the_pages_commands_find_the_ring(stack: Stack) -> None:
     assert "担保圈 RING" in printed
     assert f"{A} → {B} → {C}" in printed
     assert printed.count("已覆盖 COVERED") == 2
+
+
+def test_the_evaluation_pages_commands_grade_the_firm_of_the_officers_page(stack: Stack) -> None:
+    page = PAGE.with_name("evaluation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    grant, register, evaluate, query = block.replace("\\\n", " ").strip().splitlines()
+    run(stack, grant)
+    found = UUID.search(run(stack, register))
+    assert found is not None
+    for asking in (evaluate, query):
+        printed = run(stack, asking.replace("CONSENT_ID", found.group()))
+        for fact in ("XYD-3", "691", "0.7182"):
+            assert fact in printed
 
 
 async def test_each_related_firm_sees_the_access_with_its_own_purpose(
