@@ -49,7 +49,7 @@ _CHANGED: Final = "sha256('\\x00'::bytea || {body})"
 HEAD: Final = """# 篡改检验 Tampering as the database's owner
 
 `make tamper` starts a dev stack, takes one answer with its receipt, lets a watcher see the log, and then changes tables
-with the owner's login and every trigger off. Who finds what, by that run (`leaf` is the one tampered with, N):
+with the owner's login and every trigger off; then it writes this page. Who finds what, by that run (`leaf` is the one tampered with, N):
 
 | tampering | fsck | `bashu ledger watch` | the lender's stored receipt |
 |---|---|---|---|
@@ -57,11 +57,12 @@ with the owner's login and every trigger off. Who finds what, by that run (`leaf
 TAIL: Final = """
 fsck derives the tree anew from every entry. The watcher is an auditor's, with `--entries all`: it folds the entries as shown
 into a root, which must be the signed one, and consistency proofs name the first that is not the tree's. Once the tree is made
-to agree with a changed row, its kept checkpoint contradicts that. A watcher without `--entries`, which anybody may run, sees
-checkpoints and consistency proofs alone: of these it finds the rewritten checkpoint and the changed tree. The receipt holds the exact bytes of its RELEASE and the log's promise:
-what the gateway shows for it now has to be the same bytes, in the tree of a checkpoint that opens under the log's key. The
-access list is no evidence but made from it: fsck names what is missing there, and `bashu-gateway reproject` puts it back
-([fsck](fsck.md)).
+to agree with a changed row, its kept checkpoint contradicts that. There fsck can name a span only, from the last checkpoint that
+agrees to the first that does not; N lies in it. A watcher without `--entries`, which anybody may run, sees checkpoints and
+consistency proofs alone: of these it finds the rewritten checkpoint and the changed tree. The receipt holds the exact bytes of its
+RELEASE and the log's promise: what the gateway shows for it now has to be the same bytes, in the tree of a checkpoint that opens
+under the log's key. The access list is no evidence but made from it: fsck names what is missing there, and `bashu-gateway
+reproject` puts it back ([fsck](fsck.md)).
 """
 
 
@@ -227,6 +228,9 @@ async def _fsck(scene: Scene) -> str:
 def _named(code: str, leaf: int | None, tampered: int) -> str:
     if leaf is None:
         return code
+    if code == "CHECKPOINT_DIFFERS":
+        # The first leaf of a span, which depends on when the sealer signed.
+        return f"{code} a span with leaf N" if leaf <= tampered else f"{code} leaf N{leaf - tampered:+d}"
     return f"{code} leaf N{leaf - tampered:+d}" if leaf != tampered else f"{code} leaf N"
 
 
