@@ -22,12 +22,16 @@ _NOT_WORDS: Final = (
 )  # fmt: skip
 """Ends of the names of fields that hold a document's number, a code, a day or an amount: numbers of their own."""
 _CITIZEN_OR_TELEPHONE: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?:[1-8]\d{16}[0-9Xx]|(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4})(?!\.?[0-9A-Za-z])", re.ASCII
+    r"(?<![0-9A-Za-z])(?:[1-8]\d{5}[- ]?\d{4}[- ]?\d{4}[- ]?\d{3}[0-9Xx]"
+    r"|(?:(?:\+|00)?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4})(?!\.?[0-9A-Za-z])",
+    re.ASCII,
 )
 """Standing alone; what goes on after a point is an amount."""
-_ELEVEN_DIGITS: Final = re.compile("[0-9０-９](?:[- ]?[0-9０-９]){10}")
+_ELEVEN_DIGITS: Final = re.compile("[0-9０-９](?:[- \u3000\uff0d\u2010-\u2015]?[0-9０-９]){10}")
 """What most texts do not have, looked for first: a report has hundreds of texts."""
 _CITIZEN_LENGTH: Final = 18
+_DASHES: Final = str.maketrans({"\u3000": " ", **dict.fromkeys(map(chr, range(0x2010, 0x2016)), "-")})
+"""A clerk's other blanks and dashes; the full-width hyphen is turned with the digits."""
 
 
 def mask_numbers(body: Message) -> int:
@@ -57,8 +61,9 @@ def masked_text(text: str) -> tuple[str, int]:
     """Return a text without persons' numbers, and how many there were."""
     if _ELEVEN_DIGITS.search(text) is None:
         return text, 0
-    # Full-width digits are digits too; the translation keeps every place.
-    found = [match.span() for match in _CITIZEN_OR_TELEPHONE.finditer(to_half_width(text)) if _is_a_persons(match[0])]
+    # Full-width digits are digits too; the translations keep every place.
+    plain = to_half_width(text).translate(_DASHES)
+    found = [match.span() for match in _CITIZEN_OR_TELEPHONE.finditer(plain) if _is_a_persons(match[0])]
     for first, end in reversed(found):
         text = text[:first] + MASK + text[end:]
     return text, len(found)
@@ -66,6 +71,7 @@ def masked_text(text: str) -> tuple[str, int]:
 
 def _is_a_persons(number: str) -> bool:
     """Tell a citizen's number from any other of 18 digits: by province and check digit (GB 11643-1999)."""
+    number = number.replace("-", "").replace(" ", "")
     if len(number) != _CITIZEN_LENGTH or not number[:17].isdigit():
         return True
     return number[:2] in PROVINCES and citizen_id_check(number[:17]) == number[17].upper()

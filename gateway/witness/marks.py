@@ -16,6 +16,7 @@ from gateway.witness.model import Witness
 from ledger import store
 from ledger.highwater import HighWater
 from ledger.keys import store as key_store
+from ledger.keys.model import KeyState, states
 from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint, parse_vkey
 from ledger.signer import LogKeyFiles
 
@@ -34,7 +35,11 @@ async def recall(settings: Settings, db: Statements, high_water: HighWater) -> N
         return
     files = LogKeyFiles(settings.ledger.signing_key, name=settings.ledger.origin)
     # A restored database may not know the newest key, nor this machine the oldest.
-    vkeys = dict.fromkeys([*files.vkeys(), *(step.vkey for step in await key_store.steps(db))])
+    known = states(await key_store.steps(db))
+    # Whoever stole a key signs trees that never were; a mark from one would keep this log shut for ever.
+    vkeys = {vkey for vkey in (*files.vkeys(), *known) if known.get(vkey) is not KeyState.COMPROMISED}
+    if not vkeys:
+        return
     client = WitnessClient()
     try:
         await learn_mark(witnesses, client=client, high_water=high_water, keys=[parse_vkey(vkey) for vkey in vkeys])

@@ -7,12 +7,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.errors import BashuError, Reason
 from database import open_database
+from gateway.log_keys import change_keys
 from gateway.settings import load_settings
 from gateway.witness.client import WitnessClient
 from gateway.witness.marks import learn_mark, recall
 from gateway.witness.model import Witness
 from ledger import store as ledger_store
 from ledger.highwater import HighWater
+from ledger.keys.model import add, compromised
 from ledger.note import Checkpoint, parse_vkey, sign_note
 from ledger.sealer import Sealer
 from ledger.signer import FileSigner, LogKeyFiles, generate_signer
@@ -139,3 +141,17 @@ async def test_a_start_recalls_what_the_settings_witnesses_show_where_they_show_
         await recall(settings_of(tmp_path, witnesses[0]), db, mark)
     assert refused.value.reason is Reason.LEDGER_INCONSISTENT
     await db.close()
+
+
+async def test_what_a_compromised_key_signed_reminds_of_nothing(fresh_database, witnesses, signing, mark, tmp_path):
+    owner = await open_database(fresh_database.owner_dsn)
+    stolen, successor = signing.signers[0], signing.generate()
+    await change_keys(owner, lambda events, _: add(events, first=stolen.vkey, fresh=successor.vkey), origin=ORIGIN)
+    await change_keys(owner, lambda events, _: compromised(events, stolen.vkey), origin=ORIGIN)
+    witnesses[0].shown = note_of(9, stolen)
+    await recall(settings_of(tmp_path, witnesses[0]), owner, mark)
+    assert mark.read() is None
+    witnesses[0].shown = note_of(7, successor)
+    await recall(settings_of(tmp_path, witnesses[0]), owner, mark)
+    assert mark.read() == a_checkpoint(7)
+    await owner.close()

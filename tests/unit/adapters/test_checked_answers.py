@@ -171,7 +171,18 @@ NOBODYS = "500105209901010015"
 
 @pytest.mark.parametrize(
     "text",
-    ["证号%s，住址不详", "电话13000000000", "+86 130-0000-0000", "１３" + "０" * 9, "联系13000000000."],
+    [
+        "证号%s，住址不详",
+        "证号500105 20990101 0015",
+        "证号500105-2099-0101-0015",
+        "电话13000000000",
+        "+86 130-0000-0000",
+        "008613000000000",
+        "130－0000－0000",
+        "130–0000\u30000000",
+        "１３" + "０" * 9,
+        "联系13000000000.",
+    ],
 )
 def test_a_persons_number_in_a_free_text_is_masked_and_counted(text: str) -> None:
     text = text.replace("%s", NOBODYS)
@@ -179,7 +190,9 @@ def test_a_persons_number_in_a_free_text_is_masked_and_counted(text: str) -> Non
     (answer,) = result.answers
     body = answer.records[0].administrative_penalty
     assert "〔号码已略〕" in body.penalty_content
-    assert not any(part in body.penalty_content for part in (NOBODYS, "13000000000", "0000", "００００"))
+    assert not any(
+        part in body.penalty_content for part in (NOBODYS, "13000000000", "0000", "００００", "0101", "0015")
+    )
     assert answer.dropped_class3 == 1
     assert kinds(result) == [("CLASS_3", 1)]
 
