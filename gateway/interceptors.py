@@ -201,7 +201,8 @@ class Edge(grpc.aio.ServerInterceptor):
                 self._load.refuse_when_rewound()
                 ended.caller = await self._identified(method, context)
                 self._load.refuse_when_draining()
-                with self._load.streams if is_stream else self._load.work:
+                places = self._load.streams if is_stream else self._load.work
+                with places.of(ended.caller.institution):
                     return await work()
         except TimeoutError as error:
             if not limit.expired():

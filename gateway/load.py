@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from core.errors import BashuError, Reason, Turn
@@ -16,34 +18,48 @@ REWOUND_RETRY_S: Final = 60.0
 
 
 class Places:
-    """A bounded number of places; ``with places:`` takes one or refuses."""
+    """A bounded number of places; ``with places.of(institution):`` takes one or refuses.
 
-    __slots__ = ("_most", "taken")
+    One institution has three quarters of them at most, rounded up: who opens all it can keeps nobody else out.
+    """
+
+    __slots__ = ("_most", "_share", "_taken_by", "taken")
 
     def __init__(self, most: int) -> None:
         self._most: Final = most
+        self._share: Final = -(-most * 3 // 4)
+        self._taken_by: Final = Counter[str]()
         self.taken = 0
 
-    def __enter__(self) -> None:
-        if self.taken >= self._most:
-            raise BashuError(
-                Reason.OVERLOADED,
-                "The gateway has as much to do as it can; try again a little later",
-                turn=Turn.CALLER,
-                retry_after_s=RETRY_AFTER_S,
-            )
-        self.taken += 1
+    @contextmanager
+    def of(self, institution: str) -> Iterator[None]:
+        """Hold a place for an institution.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.taken -= 1
+        Raises:
+            BashuError: OVERLOADED.
+        """
+        if self.taken >= self._most:
+            raise _overloaded("The gateway has as much to do as it can; try again a little later")
+        if self._taken_by[institution] >= self._share:
+            raise _overloaded("The institution has as much under way as one alone may; try again a little later")
+        self.taken += 1
+        self._taken_by[institution] += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._taken_by[institution] -= 1
+
+
+def _overloaded(message: str) -> BashuError:
+    return BashuError(Reason.OVERLOADED, message, turn=Turn.CALLER, retry_after_s=RETRY_AFTER_S)
 
 
 class LoadLimit:
     """The places of one worker, and whether it is draining.
 
-    ``work`` are calls and single queries of a stream: whoever serves a stream takes ``with load.work:`` a query.
+    ``work`` are calls and single queries of a stream: whoever serves a stream takes ``with load.work.of(institution):``
+    a query.
     ``streams`` are long-lived calls, counted apart so that idle ones do not keep work out.
     """
 

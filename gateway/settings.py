@@ -66,7 +66,8 @@ class ServerSettings(_Section):
     """The gRPC edge. Without certificate it speaks plaintext, which is for measurements on loopback alone.
 
     Deadlines are those a call gets when its client gives none, and the longest that counts; a stream of queries lives
-    ``max_stream_s`` at most. ``max_concurrent`` calls and queries run at a time in a worker, more are OVERLOADED.
+    ``max_stream_s`` at most. ``max_concurrent`` calls and queries run at a time in a worker, more are OVERLOADED,
+    as are those of one institution beyond three quarters of them; ``max_streams`` alike.
     ``http_port`` (none: off) serves the log's checkpoint, tiles and entry bundles, with the same TLS.
     """
 
@@ -82,7 +83,7 @@ class ServerSettings(_Section):
     default_deadline_s: Seconds = 30.0
     max_deadline_s: Annotated[float, Field(gt=0, le=60)] = 60.0
     max_stream_s: Seconds = 3600.0
-    max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 256
+    max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 341
     max_streams: Annotated[int, Field(ge=1, le=100_000)] = 256
     max_request_bytes: Annotated[int, Field(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=4096, le=64 * 1024 * 1024)] = 16 * 1024 * 1024

@@ -96,7 +96,7 @@ class CreditServicer(credit_pb2_grpc.CreditServiceServicer):
             await self._authenticator.confirm(caller)
             await self._refuse_unreadable(request, caller)
             self._load.refuse_when_draining()
-            with self._load.work:
+            with self._load.work.of(caller.institution):
                 async with asyncio.timeout_at(deadline):
                     return await answer_query(self._engine, request, caller=caller, deadline=deadline)
         except TimeoutError:

@@ -65,7 +65,7 @@ def a_servicer(monkeypatch, answer):
     monkeypatch.setattr(
         credit, "_response", lambda a: credit_pb2.QueryCreditResponseBytes(request_id=str(a.permit.request_id))
     )
-    CALLER.set(SimpleNamespace(participant_id="bank-cq"))
+    CALLER.set(SimpleNamespace(participant_id="bank-cq", institution="bank-cq"))
     DEADLINE.set(time.monotonic() + 10)
     denied = Denied()
     servicer = CreditServicer(

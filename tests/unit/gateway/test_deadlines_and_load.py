@@ -1,5 +1,7 @@
 """How long a call may take and how much is taken on."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from core.errors import BashuError, Reason
@@ -21,19 +23,33 @@ def test_a_client_s_deadline_counts_up_to_the_longest(asked, is_stream, given):
 def test_places_are_given_back_also_by_work_that_failed():
     places = Places(1)
     for _ in range(3):
-        with pytest.raises(LookupError), places:
+        with pytest.raises(LookupError), places.of("bank"):
             raise LookupError
     assert places.taken == 0
 
 
 def test_a_place_too_many_is_refused_and_takes_nothing():
     places = Places(1)
-    with places:
-        with pytest.raises(BashuError) as caught, places:
+    with places.of("bank"):
+        with pytest.raises(BashuError) as caught, places.of("other"):
             pytest.fail("two in one place")
         assert places.taken == 1
     assert caught.value.reason is Reason.OVERLOADED
     assert caught.value.retry_after_s > 0
+
+
+def test_one_institution_that_takes_all_it_can_keeps_nobody_else_out():
+    places = Places(8)
+    with ExitStack() as held:
+        for _ in range(6):
+            held.enter_context(places.of("bank"))
+        with pytest.raises(BashuError) as caught, places.of("bank"):
+            pytest.fail("more than three quarters")
+        assert caught.value.reason is Reason.OVERLOADED
+        with places.of("other"):
+            assert places.taken == 7
+    with places.of("bank"):
+        assert places.taken == 1
 
 
 def test_a_draining_worker_takes_nothing_on():
