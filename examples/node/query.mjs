@@ -1,13 +1,13 @@
 // One query from Node with @grpc/grpc-js: mutual TLS, a signed token bound to the certificate, the digest checked over
 // the report's bytes as sent.
 //
-//   node examples/node/query.mjs --dev .dev/dev.json --as bank-cq --consent CONSENT_ID --code 91500105XXTT00018M \
+//   node examples/node/query.mjs --dev .dev --as bank-cq --consent CONSENT_ID --code 91500105XXTT00018M \
 //        --purpose PRE_LOAN_REVIEW --application-reference APP-1
 //
 // Prints one JSON object: {request_id, report, report_sha256, digest_matches}. Exit 0: answered; 1: refused, with the
 // reason; 2: usage.
 import { createHash, createPrivateKey, randomUUID, sign, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -17,22 +17,40 @@ import protoLoader from "@grpc/proto-loader";
 const PROTO = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "proto");
 const TOKEN_SECONDS = 300;
 
+function usage(message) {
+  console.error(`用法错误 usage: ${message}`);
+  process.exit(2);
+}
+
 function readArguments() {
   const text = { type: "string" };
-  const { values } = parseArgs({
-    options: {
-      dev: text, as: text, consent: text, code: text, purpose: text,
-      "application-reference": text, "loan-reference": text, "request-id": text,
-      item: { type: "string", multiple: true },
-    },
-  });
+  const options = {
+    dev: text, as: text, consent: text, code: text, purpose: text,
+    "application-reference": text, "loan-reference": text, "request-id": text,
+    item: { type: "string", multiple: true },
+  };
+  let values;
+  try {
+    ({ values } = parseArgs({ options }));
+  } catch (error) {
+    usage(error.message);
+  }
   for (const name of ["dev", "as", "code", "purpose"]) {
-    if (!values[name]) {
-      console.error(`--${name} is missing`);
-      process.exit(2);
-    }
+    if (!values[name]) usage(`--${name} is missing`);
   }
   return values;
+}
+
+// The folder of a dev stack, or its dev.json.
+function readDevStack(path, as) {
+  let dev;
+  try {
+    dev = JSON.parse(readFileSync(statSync(path).isDirectory() ? join(path, "dev.json") : path, "utf8"));
+  } catch {
+    usage(`${path}: is the development stack running?`);
+  }
+  if (!Object.hasOwn(dev.participants, as)) usage(`${path}: no participant ${as}`);
+  return dev;
 }
 
 const base64url = (value) => Buffer.from(value).toString("base64url");
@@ -75,7 +93,7 @@ function reasonOf(error) {
 }
 
 const values = readArguments();
-const dev = JSON.parse(readFileSync(values.dev, "utf8"));
+const dev = readDevStack(values.dev, values.as);
 const participant = { id: values.as, ...dev.participants[values.as] };
 const definition = protoLoader.loadSync("bashu/v1/credit.proto", {
   includeDirs: [PROTO], keepCase: true, longs: String, enums: String, bytes: String, oneofs: true,

@@ -62,9 +62,34 @@ async def test_node_is_told_the_reason_of_a_refusal(node: str, stack: Stack, con
     assert (code, answer["reason"]) == (1, "PURPOSE_MISMATCH")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--nope",), "--nope"),
+        (("--dev", "{state}"), "--as is missing"),
+        (("--dev", "{state}/none", "--as", "bank-cq", "--code", SUBJECT, "--purpose", "X"), "stack running?"),
+        (("--dev", "{state}/dev.json", "--as", "nobody", "--code", SUBJECT, "--purpose", "X"), "no participant nobody"),
+    ],
+)
+async def test_what_node_cannot_ask_ends_with_2_and_one_line(
+    node: str, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "dev.json").write_text('{"participants": {}}')
+    process = await asyncio.create_subprocess_exec(
+        *(node, "examples/node/query.mjs", *(argument.format(state=tmp_path) for argument in arguments)),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    (line,) = err.decode().splitlines()
+    assert process.returncode == 2
+    assert line.startswith("用法错误 usage: ")
+    assert told in line
+
+
 async def ask_from_node(node: str, stack: Stack, consent_id: str, purpose: str) -> tuple[int | None, Any]:
     process = await asyncio.create_subprocess_exec(
-        *(node, "examples/node/query.mjs", "--dev", str(stack.state / "dev.json"), "--as", "bank-cq"),
+        *(node, "examples/node/query.mjs", "--dev", str(stack.state), "--as", "bank-cq"),
         *("--consent", consent_id, "--code", SUBJECT, "--purpose", purpose, "--application-reference", "NODE-1"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
