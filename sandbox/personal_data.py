@@ -80,8 +80,8 @@ def _planted(file: PlatformFile, at: Moment) -> PlatformFile:
 
 
 def _words(text: str) -> str:
-    """Write a citizen's number and a telephone into a free text, as a clerk might."""
-    return f"{text}（证号{PLANTED_IN_TEXT}，电话{PLANTED_TELEPHONE}）"
+    """Write a citizen's number, a telephone and a home address into a free text, as a clerk might."""
+    return f"{text}（{PLANTED_IN_TEXT} {PLANTED_TELEPHONE} 住{PLANTED_ADDRESS}）"
 
 
 def _told(entry: Entry) -> Entry:

@@ -16,7 +16,7 @@ from typing import Final
 from google.protobuf.message import Message
 
 from adapters.kit.answering import without_counterparties
-from adapters.kit.free_text import mask_numbers
+from adapters.kit.free_text import mask_persons
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord
 from core.permit import Permit, SubjectKind
@@ -153,7 +153,7 @@ def _checked(permit: Permit, answer: ItemAnswer) -> tuple[ItemAnswer, list[Findi
 
 def _without_persons_numbers(answer: ItemAnswer) -> ItemAnswer:
     """Mask citizens' numbers and telephones in free text; each counts as a personal value dropped (CLASS_3)."""
-    masked = sum(mask_numbers(body_of(record)) for record in answer.records)
+    masked = sum(mask_persons(body_of(record)) for record in answer.records)
     return replace(answer, dropped_class3=answer.dropped_class3 + masked) if masked else answer
 
 

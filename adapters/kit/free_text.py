@@ -1,7 +1,9 @@
-"""Numbers of persons in free text: found by their form, masked, counted (standard, "Whose data is it").
+"""Numbers and home addresses of persons in free text: found by their form, masked, counted ("Whose data is it").
 
-A platform's clerk writes a citizen's number or a telephone into a sentence; no member or tag says that it is there. A
-home address has no form to be found by: the free texts that may hold one are dropped whole by the platforms' adapters.
+A platform's clerk writes a citizen's number, a telephone or where somebody lives into a sentence; no member or tag says
+that it is there. A home address is known by how judgments and penalties write one: after a comma or bracket, 住 (lives
+at), a place, and the end of an address. 住所 is where a firm has its seat, and stays. An address written in another way
+has no form to be found by: the free texts that may hold one are dropped whole by the platforms' adapters.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from google.protobuf.message import Message
 from standards.identifiers import PROVINCES, citizen_id_check, to_half_width
 
 MASK: Final = "〔号码已略〕"
-_SHORTEST: Final = 11
+MASKED_ADDRESS: Final = "〔住址已略〕"
+_SHORTEST: Final = 8
 _NOT_WORDS: Final = (
     "_no", "_code", "uscc", "_id", "_on", "_until", "_from", "month", "period", "amount", "balance", "ratio", "quantity"
 )  # fmt: skip
@@ -32,10 +35,15 @@ _ELEVEN_DIGITS: Final = re.compile("[0-9０-９](?:[- \u3000\uff0d\u2010-\u2015]
 _CITIZEN_LENGTH: Final = 18
 _DASHES: Final = str.maketrans({"\u3000": " ", **dict.fromkeys(map(chr, range(0x2010, 0x2016)), "-")})
 """A clerk's other blanks and dashes; the full-width hyphen is turned with the digits."""
+_LIVES: Final = "住"
+_HOME: Final = re.compile(
+    r"(?:(?<=[，。；、：,;:（(\s])|^)(?:现|户籍)?居?住(?!所|房|宅|建|院|店|宿)(?:址|在|于)?[:：]?\s*"
+    r"[^，。；,;（）()〔〕]{2,50}?(?:号|室|户|组|栋|幢|楼|单元|村)[^，。；,;（）()〔〕]{0,20}"
+)
 
 
-def mask_numbers(body: Message) -> int:
-    """Mask what stands in the free texts of a record's body; return how many numbers there were. Changes ``body``."""
+def mask_persons(body: Message) -> int:
+    """Mask what stands in the free texts of a record's body; return how many values there were. Changes ``body``."""
     masked = 0
     for name in _texts(body.DESCRIPTOR):
         value = getattr(body, name)
@@ -58,15 +66,16 @@ def _texts(message: Descriptor) -> tuple[str, ...]:
 
 
 def masked_text(text: str) -> tuple[str, int]:
-    """Return a text without persons' numbers, and how many there were."""
+    """Return a text without persons' numbers and home addresses, and how many there were."""
+    text, homes = _HOME.subn(MASKED_ADDRESS, text) if _LIVES in text else (text, 0)
     if _ELEVEN_DIGITS.search(text) is None:
-        return text, 0
+        return text, homes
     # Full-width digits are digits too; the translations keep every place.
     plain = to_half_width(text).translate(_DASHES)
     found = [match.span() for match in _CITIZEN_OR_TELEPHONE.finditer(plain) if _is_a_persons(match[0])]
     for first, end in reversed(found):
         text = text[:first] + MASK + text[end:]
-    return text, len(found)
+    return text, homes + len(found)
 
 
 def _is_a_persons(number: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.message import Message
 
 from adapters.kit.checked import MAX_RECORDS, Checked, FindingKind, check_answers
-from adapters.kit.free_text import mask_numbers
+from adapters.kit.free_text import mask_persons
 from bashu.v1 import items_pb2 as items
 from bashu.v1.common_pb2 import PlatformStatus
 from bashu.v1.report_pb2 import CreditRecord
@@ -200,6 +200,41 @@ def test_a_persons_number_in_a_free_text_is_masked_and_counted(text: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [
+        "张某，男，住不存在省样本市无名路0号。",
+        "（住不存在省样本市无名路0号）",
+        "张某，现住样本县某镇某村三组，经营小吃店",
+        "住址：样本市无名小区1栋2单元301室",
+        "当事人 居住在样本市无名路0号",
+    ],
+)
+def test_a_home_address_in_a_free_text_is_masked_and_counted(text: str) -> None:
+    result = checked("administrative_penalty", items.AdministrativePenalty(party_uscc=SUBJECT, penalty_content=text))
+    (answer,) = result.answers
+    told = answer.records[0].administrative_penalty.penalty_content
+    assert "〔住址已略〕" in told
+    assert not any(part in told for part in ("无名", "某村", "三组", "301"))
+    assert answer.dropped_class3 == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "住所：重庆市样本区无名路0号",
+        "，住所地重庆市样本区无名路0号",
+        "住房公积金缴存证明第8号",
+        "，住建委渝建罚8号",
+        "住址不详，罚款通知书第3号",
+        "在样本市无名路0号经营",
+    ],
+)
+def test_a_seat_of_a_firm_and_other_words_stay(text: str) -> None:
+    result = checked("administrative_penalty", items.AdministrativePenalty(party_uscc=SUBJECT, penalty_content=text))
+    assert result.answers[0].records[0].administrative_penalty.penalty_content == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "渝示例市监罚〔2026〕17号",
         "500105209901010014",
         "13000000000.00",
@@ -222,7 +257,7 @@ def test_every_free_text_of_the_dictionary_is_looked_at_and_no_number_of_a_docum
         for name in texts:
             setattr(body, name, "13000000000")
         numbered = {name for name in texts if name.endswith(("_no", "_code", "uscc", "_id"))}
-        masked = mask_numbers(body)
+        masked = mask_persons(body)
         left = {name for name in texts if getattr(body, name) == "13000000000"}
         assert left == numbered, item.item_id
         assert masked == len(texts) - len(left)
