@@ -199,7 +199,7 @@ class _Parts:
         sealer = Program(
             name="sealer", module="gateway.cli", arguments=("sealer", "--settings", str(settings_file)), environment={}
         )
-        self._keep(sealer, log="sealer.log", on_start=lambda pid: self._pids.update(sealer=pid))
+        self._keep(sealer, log="sealer.log", on_start=self._sealer_started)
         settings = load_settings(settings_file)
         programs = worker_programs(
             settings_file, settings, port=port, http_port=self._tiles_port, run=state.run, workers=options.workers
@@ -235,6 +235,11 @@ class _Parts:
         output = self._state.root / log
         self._group.create_task(keep_running(program, self._stop, output=output, on_start=on_start))
         return output
+
+    def _sealer_started(self, pid: int) -> None:
+        self._pids["sealer"] = pid
+        if self._state.description.exists():
+            self._describe(self._state.description)
 
     def _worker_started(self, name: str, pid: int) -> None:
         self._workers[name] = pid

@@ -18,6 +18,7 @@ from ledger import store
 from loadtest.authority import Grant, SigningAuthority
 from loadtest.observation import ledger_reader, until
 from loadtest.refusal_world import ITEM, LENDER, STATE_WITHIN_S, SUBJECT, Attempt, World
+from loadtest.stack import read_stack
 
 STOLEN_FROM: Final = "authority-sc"
 """No other case asks under a consent that it signed."""
@@ -58,7 +59,8 @@ async def key_compromised(world: World) -> Attempt:
 
 async def evidence_stale(world: World) -> Attempt:
     """Ask while the sealer has stood still for longer than admissions bear; it goes on afterwards."""
-    sealer = world.stack.pids["sealer"]
+    # As it is now: a sealer that ended since the stack was ready came back under another number.
+    sealer = read_stack(world.stack.state).pids["sealer"]
     attempt = world.ask(await world.grant())
     os.kill(sealer, signal.SIGSTOP)
     try:
