@@ -14,8 +14,8 @@ from consent.checks import CHECKS, label
 from core.errors import BashuError, Reason
 from database import Database
 from gateway import store
-from ledger import store as ledger_store
 from ledger.model import EntryType
+from ledger.search import store as search
 
 PERMIT: Final = "PERMIT"
 _BEFORE: Final = ("1-certificate", "2-token", "3-request-id")
@@ -72,7 +72,7 @@ async def explain(db: Database, request_id: UUID, institution: str) -> Explained
         BashuError: NOT_FOUND_OR_NOT_YOURS.
     """
     admitted = await store.latest_trace(db, request_id, institution)
-    found = await ledger_store.find_entries(
+    found = await search.find_entries(
         db,
         limit=1,
         institution=institution,

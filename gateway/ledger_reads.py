@@ -24,6 +24,7 @@ from ledger import store
 from ledger.archive.store import require_here
 from ledger.export import export_lines
 from ledger.model import EntryType
+from ledger.search import store as search
 
 MOST_ROWS_ALONE: Final = 10_000
 """Rows that a reviewer may take away without a second officer (ledger page: Views and exports)."""
@@ -40,10 +41,10 @@ class Wanted:
     subject: Subject | None = None
     types: tuple[str, ...] = ()
 
-    def narrowed_to(self, institution: str | None, subject: store.SubjectEntries | None = None) -> store.EntryFilter:
+    def narrowed_to(self, institution: str | None, subject: search.SubjectEntries | None = None) -> search.EntryFilter:
         """Return the filter; ``institution`` is a lender's own, None for those who read everything."""
         since, before = _period(self.month, self.day)
-        return store.EntryFilter(
+        return search.EntryFilter(
             consent_id=self.consent_id,
             subject=subject,
             institution=institution or self.institution or None,
@@ -82,7 +83,7 @@ class LedgerReads:
         if is_whole and own is not None:
             raise BashuError(Reason.ROLE_NOT_ALLOWED, "the whole log is read by COMPLIANCE, AUDITOR and REGULATOR")
         head = await store.head(self._db)
-        indexes = await store.find_indexes(
+        indexes = await search.find_indexes(
             self._db,
             wanted.narrowed_to(own),
             from_index=from_index,
@@ -116,7 +117,7 @@ class LedgerReads:
         checkpoint = await self._checkpoint(tree_size)
         if caller.role in REVIEWERS:
             await self._record(caller, wanted, chosen, from_index=from_index, size=checkpoint.size)
-        everything = chosen == store.EntryFilter()
+        everything = chosen == search.EntryFilter()
         lines = export_lines(
             self._db, from_index=from_index, wanted=None if everything else chosen, checkpoint=checkpoint
         )
@@ -124,9 +125,9 @@ class LedgerReads:
             yield line
 
     async def _record(
-        self, caller: Caller, wanted: Wanted, chosen: store.EntryFilter, *, from_index: int, size: int
+        self, caller: Caller, wanted: Wanted, chosen: search.EntryFilter, *, from_index: int, size: int
     ) -> None:
-        rows = await store.count_entries(
+        rows = await search.count_entries(
             self._db, chosen, from_index=from_index, to_index=size, most=MOST_ROWS_ALONE + 1
         )
         pseudonym = chosen.subject.pseudonym if chosen.subject else None
@@ -160,14 +161,14 @@ class LedgerReads:
                 metadata={"rule": "ledger: Views and exports"},
             )
 
-    async def _subject(self, caller: Caller, wanted: Wanted) -> store.SubjectEntries | None:
+    async def _subject(self, caller: Caller, wanted: Wanted) -> search.SubjectEntries | None:
         if wanted.subject is None:
             return None
         if caller.role not in REVIEWERS:
             raise BashuError(Reason.ROLE_NOT_ALLOWED, "only reviewers take away entries by subject", field="subject")
         commitments = self._pseudonyms.commitments(wanted.subject)
         consents = await consent_store.ids_of_subject(self._db, commitments)
-        return store.SubjectEntries(
+        return search.SubjectEntries(
             pseudonym=self._pseudonyms.subject(wanted.subject), consent_ids=tuple(sorted(consents))
         )
 

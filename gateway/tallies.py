@@ -16,6 +16,7 @@ from database import Database
 from gateway.entries import Entries
 from ledger import store
 from ledger.model import Entry
+from ledger.tally import store as tally_store
 
 LOOK_EVERY_S: Final = 20.0
 
@@ -40,20 +41,20 @@ class Tallies:
 
     async def tally(self) -> int:
         """Write the tallies that are due, an hour after the other; return how many."""
-        if not await store.is_tally_due(self._db):
+        if not await tally_store.is_tally_due(self._db):
             return 0
         async with self._db.transaction() as tx:
-            clock = await store.lock_tally_clock(tx)
+            clock = await tally_store.lock_tally_clock(tx)
             if clock is None:
                 return 0
-            entries, marks, to_index = list[Entry](), await store.tally_marks(tx), clock.to_index
-            for hour in await store.tally_hours(tx, clock):
-                for name, count in (await store.tally_counts(tx, begin=to_index, end=hour.to_index)).items():
+            entries, marks, to_index = list[Entry](), await tally_store.tally_marks(tx), clock.to_index
+            for hour in await tally_store.tally_hours(tx, clock):
+                for name, count in (await tally_store.tally_counts(tx, begin=to_index, end=hour.to_index)).items():
                     span = {"from_index": marks.get(name, 0), "to_index": hour.to_index}
                     entries.append(self._entries.tally(name, hour=hour.hour, count=count, ts=clock.now, **span))
                     marks[name] = hour.to_index
                 to_index = hour.to_index
-            await store.move_tallies(tx, clock, marks=marks, to_index=to_index)
+            await tally_store.move_tallies(tx, clock, marks=marks, to_index=to_index)
             if entries:
                 await store.append(tx, entries)
         return len(entries)

@@ -15,6 +15,7 @@ from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
 from ledger.merkle import TileHashes, inclusion_holds, inclusion_nodes, tiles_of
 from ledger.model import leaf_hash
 from ledger.note import Checkpoint, NoteError, VerifierKey, open_checkpoint
+from ledger.search import store as search
 
 CHUNK: Final = 512
 """Leaves read at once: two tiles of level 0."""
@@ -34,7 +35,7 @@ async def export_lines(
     db: Statements,
     *,
     from_index: int = 0,
-    wanted: store.EntryFilter | None = None,
+    wanted: search.EntryFilter | None = None,
     checkpoint: store.SignedHead | None = None,
 ) -> AsyncIterator[bytes]:
     """Yield one line an entry from ``from_index`` on, then the checkpoint; each ends with a line feed.
@@ -57,14 +58,14 @@ async def export_lines(
 
 
 async def _next_entries(
-    db: Statements, wanted: store.EntryFilter | None, begin: int, size: int
+    db: Statements, wanted: search.EntryFilter | None, begin: int, size: int
 ) -> tuple[list[store.StoredEntry], int]:
     """Return the next entries wanted, and where to go on."""
     if wanted is None:
         await require_here(db, begin)
         end = min(begin + CHUNK, size)
         return await store.entries_between(db, begin, end), end
-    indexes = await store.find_indexes(db, wanted, from_index=begin, to_index=size, limit=CHUNK)
+    indexes = await search.find_indexes(db, wanted, from_index=begin, to_index=size, limit=CHUNK)
     if indexes:
         await require_here(db, indexes[0])
     return await store.entries_at(db, indexes), indexes[-1] + 1 if len(indexes) == CHUNK else size

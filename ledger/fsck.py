@@ -18,6 +18,7 @@ from database import Statements
 from ledger import store
 from ledger.archive.files import ArchiveFolder, row_of
 from ledger.archive.store import pruned_to
+from ledger.inspection import store as inspection
 from ledger.invariants import Finding, InvariantChecker, LogEntry, Severity
 from ledger.keys import store as key_store
 from ledger.keys.model import Succession
@@ -85,7 +86,7 @@ async def fsck(
 
 async def _rows(db: Statements, archive: ArchiveFolder | None, begin: int, end: int) -> tuple[Rows, list[Finding]]:
     """Return leaf rows; what the database has no entry of comes from the archive, the rest is compared with it."""
-    rows: Rows = {row["leaf_index"]: dict(row.items()) for row in await store.leaves_between(db, begin, end)}
+    rows: Rows = {row["leaf_index"]: dict(row.items()) for row in await inspection.leaves_between(db, begin, end)}
     differing = []
     for index, body in (archive.bodies(begin, end) if archive is not None else {}).items():
         row = rows.get(index)
@@ -306,19 +307,19 @@ async def _queue(db: Statements) -> list[Finding]:
     """Find entries and leaves that no tree and no queue knows."""
     found = [
         _error("ENTRY_LOST", f"entry {row['entry_id']} is neither in the tree nor waiting", None)
-        for row in await store.lost_entries(db, limit=_SHOWN)
+        for row in await inspection.lost_entries(db, limit=_SHOWN)
     ]
     found += [
         _error("QUEUE_ORPHAN", f"queued number {seq} has no entry or is in the tree already", None)
-        for seq in await store.orphan_numbers(db, limit=_SHOWN)
+        for seq in await inspection.orphan_numbers(db, limit=_SHOWN)
     ]
     found += [
         _error(
             "INTENT_ORPHAN", f"intent {row['request_id']}/{row['attempt']} of {row['institution']} lacks an entry", None
         )
-        for row in await store.orphan_intents(db, limit=_SHOWN)
+        for row in await inspection.orphan_intents(db, limit=_SHOWN)
     ]
-    last = await store.last_leaf_index(db)
+    last = await inspection.last_leaf_index(db)
     if last is not None and last >= (await store.head(db)).size:
         found.append(_error("LEAF_BEYOND_HEAD", "there is a leaf beyond the head", last))
     return found

@@ -35,6 +35,7 @@ from gateway.vault.service import Vault
 from gateway.vault.store import add_detail
 from ledger import store as ledger_store
 from ledger.model import Entry, EntryType
+from ledger.search import store as search
 
 EVERY_S: Final = 60.0
 AT_ONCE: Final = 100
@@ -161,12 +162,10 @@ class Erasures:
         Called before a worker serves: a key database restored from a backup must not open what was erased since.
         """
         head = await ledger_store.head(self._db)
-        wanted = ledger_store.EntryFilter(types=(EntryType.ERASURE.value,))
+        wanted = search.EntryFilter(types=(EntryType.ERASURE.value,))
         again: list[UUID] = []
         index = 0
-        while found := await ledger_store.find_indexes(
-            self._db, wanted, from_index=index, to_index=head.size, limit=AT_ONCE
-        ):
+        while found := await search.find_indexes(self._db, wanted, from_index=index, to_index=head.size, limit=AT_ONCE):
             entries = await ledger_store.entries_at(self._db, found)
             again += await self._vault.destroy([key for entry in entries if (key := _erased_key(entry.body))])
             index = found[-1] + 1

@@ -19,6 +19,7 @@ from ledger import store as ledger_store
 from ledger.access.model import ListedLeaf, listed_leaf
 from ledger.archive.files import ArchiveFolder
 from ledger.archive.store import pruned_to
+from ledger.inspection import store as inspection
 from ledger.invariants import Finding, Severity
 from ledger.merkle import HASH_BYTES, TILE_WIDTH, TileId
 from ledger.model import EntryType, leaf_hash
@@ -119,7 +120,7 @@ async def chunks(
     start = 0 if archive is not None else min(await pruned_to(db), size) // CHUNK * CHUNK
     for begin in range(start, size, CHUNK):
         end = min(begin + CHUNK, size)
-        rows = {row["leaf_index"]: row for row in await ledger_store.leaves_between(db, begin, end)}
+        rows = {row["leaf_index"]: row for row in await inspection.leaves_between(db, begin, end)}
         archived = archive.bodies(begin, end) if archive is not None else {}
         found = {index: body for index, row in rows.items() if (body := row["body"] or archived.get(index)) is not None}
         yield await _chunk(db, begin, end, rows, await _sealed(db, found))

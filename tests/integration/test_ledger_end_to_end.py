@@ -17,11 +17,13 @@ from ledger import store
 from ledger.export import check_export, export_lines
 from ledger.fsck import fsck
 from ledger.highwater import HighWater
+from ledger.inspection import store as inspection
 from ledger.merkle import TileHashes, consistency_holds, inclusion_holds, root_nodes, tiles_of
 from ledger.model import Entry, EntryType, build_entry, leaf_hash
 from ledger.note import open_checkpoint, parse_vkey, sign_note
 from ledger.proofs import consistency_proof, inclusion_proof
 from ledger.sealer import Pace, Sealer
+from ledger.search import store as search
 from ledger.signer import FileSigner
 
 ORIGIN = "log.example/bashu"
@@ -175,12 +177,12 @@ def codes(lines):
 async def test_search_columns_are_projected_and_found(gateway, sealer):
     await append(gateway, [denied(n) for n in range(9)])
     await sealer.run_round()
-    found = await store.find_entries(gateway, institution="bank-1", limit=2)
+    found = await search.find_entries(gateway, institution="bank-1", limit=2)
     assert [entry.leaf_index for entry in found] == [1, 4]
-    found = await store.find_entries(gateway, institution="bank-1", from_index=5, limit=9, types=["QUERY_DENIED"])
+    found = await search.find_entries(gateway, institution="bank-1", from_index=5, limit=9, types=["QUERY_DENIED"])
     assert [entry.leaf_index for entry in found] == [7]
-    assert [e.leaf_index for e in await store.find_entries(gateway, request_id=uuid.UUID(int=8), limit=9)] == [8]
-    assert await store.find_entries(gateway, consent_id=uuid.UUID(int=8), limit=9) == []
+    assert [e.leaf_index for e in await search.find_entries(gateway, request_id=uuid.UUID(int=8), limit=9)] == [8]
+    assert await search.find_entries(gateway, consent_id=uuid.UUID(int=8), limit=9) == []
 
 
 async def test_an_id_a_refused_caller_made_up_does_not_stop_the_sealer(gateway, sealer):
@@ -370,7 +372,7 @@ async def test_fsck_finds_a_forged_tree_by_the_signed_checkpoints(gateway, seale
     """Entry, tiles and head rewritten to agree: only what was signed before still tells."""
     await sealed_log(gateway, sealer)
     notes = [await store.checkpoint_at(gateway, size) for size in (300, 600, 700)]
-    rows = await store.leaves_between(owner, 0, 700)
+    rows = await inspection.leaves_between(owner, 0, 700)
     forged = [{"entry_id": r["entry_id"], "body": r["body"]} for r in rows]
     forged[400]["body"] = forged[400]["body"].replace(b"SCOPE_EXCEEDED", b"RANGE_EXCEEDED")
     for table in ("ledger_entry", "ledger_leaf", "ledger_tile", "ledger_head", "ledger_checkpoint", "ledger_search"):

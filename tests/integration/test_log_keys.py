@@ -26,6 +26,7 @@ from ledger.model import EntryType, build_entry
 from ledger.note import Checkpoint, NoteError, parse_vkey, sign_note
 from ledger.promise import make_promises
 from ledger.sealer import Sealer
+from ledger.search import store as search
 from ledger.signer import FileSigner, LogKeyFiles, generate_signer
 from ledger.witness.cosignature import find_cosignature, parse_witness_vkey
 from tests.integration.test_witnesses import SteppedClock
@@ -100,7 +101,7 @@ class Log:
         return (await store.latest_checkpoint(self.db)).note
 
     async def events(self):
-        found = await store.find_entries(self.db, limit=99, types=["KEY_EVENT"])
+        found = await search.find_entries(self.db, limit=99, types=["KEY_EVENT"])
         members = [json.loads(entry.body) for entry in found]
         return [(entry["object"], entry["status"]) for entry in members]
 

@@ -10,10 +10,10 @@ import pytest
 
 from bashu.verify import Selection, VerifierKey, verify_export
 from gateway.tallies import Tallies
-from ledger import store
 from ledger.export import export_lines
 from ledger.fsck import fsck
 from ledger.note import parse_vkey
+from ledger.search import store as search
 from tests.admission_stage import SIGNER, open_stage
 
 
@@ -29,7 +29,7 @@ async def sealed(stage):
 
 
 async def own_export(stage):
-    wanted = store.EntryFilter(institution="bank-cq")
+    wanted = search.EntryFilter(institution="bank-cq")
     return [line async for line in export_lines(stage.db, wanted=wanted)]
 
 
@@ -62,7 +62,7 @@ async def test_each_hour_is_tallied_once_however_many_gateways_run_and_each_that
     assert sum(await asyncio.gather(*(each.tally() for each in tallies))) == 3
     await sealed(stage)
     lines = await own_export(stage)
-    found = [json.loads(entry.body)["tally"] for entry in await store.find_entries(stage.db, types=["TALLY"], limit=9)]
+    found = [json.loads(entry.body)["tally"] for entry in await search.find_entries(stage.db, types=["TALLY"], limit=9)]
     hours = [datetime.fromisoformat(tally["hour"]) for tally in found]
     assert [(hour - hours[0]) / timedelta(hours=1) for hour in hours] == [0, 9, 11, 13]
     spans = [(tally["from_index"], tally["to_index"], tally["count"]) for tally in found]
@@ -89,6 +89,6 @@ async def test_an_hour_is_tallied_a_minute_after_it_and_what_began_meanwhile_wai
     fresh_database.shift_time(before + timedelta(hours=1, seconds=120))
     assert await tallies.tally() == 1
     await sealed(stage)
-    found = [json.loads(entry.body)["tally"] for entry in await store.find_entries(stage.db, types=["TALLY"], limit=9)]
+    found = [json.loads(entry.body)["tally"] for entry in await search.find_entries(stage.db, types=["TALLY"], limit=9)]
     assert [(tally["from_index"], tally["to_index"], tally["count"]) for tally in found] == [(0, 1, 1), (1, 2, 1)]
     assert verdict(await own_export(stage)).holds

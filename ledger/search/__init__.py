@@ -1,0 +1,1 @@
+"""Entries found by what they are about, through the projections of the sealer."""

@@ -1,0 +1,1 @@
+"""How many entries of each institution stand in the log, hour by hour (TALLY)."""
