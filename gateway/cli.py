@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,23 +15,15 @@ import msgspec
 import typer
 
 from core.clock import SHANGHAI
-from core.errors import BashuError
 from core.lifetime import follow_parent
 from gateway.adapter_cli import adapter_app
 from gateway.clock_cli import clock_app
+from gateway.command import EXIT_CODES, USAGE, SettingsFile, spoken
 from gateway.keys_cli import keys_app
 from gateway.logs import configure_logs
 from gateway.report_cli import Span
 from gateway.settings import Settings, SettingsError, load_settings, read_secret
 
-REFUSED: Final = 1
-USAGE: Final = 2
-UNREACHABLE: Final = 3
-
-EXIT_CODES: Final = (
-    "退出码 exit codes: 0 成功 done · 1 未能执行 refused, or could not go on · 2 用法或设置有误 usage or settings · "
-    "3 数据库不可用 the database is unavailable"
-)
 FSCK_EXIT_CODES: Final = (
     "退出码 exit codes: 0 无问题或仅提示 nothing, or INFO alone · 4 有警告 a WARNING · 5 有错误 an ERROR · "
     "1 未能执行 could not go on · 2 用法或设置有误 usage or settings · 3 数据库不可用 the database is unavailable"
@@ -62,11 +53,6 @@ class SandboxProfile(StrEnum):
     INSTANT = "instant"
     REALISTIC = "realistic"
     BAD_DAY = "bad-day"
-
-
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
-]
 
 
 @app.command(epilog=EXIT_CODES)
@@ -101,7 +87,7 @@ def dev(
         plaintext=plaintext,
         second_checker=second_checker,
     )
-    with _spoken_errors(EmbeddedPostgresError, DevStartFailed):
+    with spoken(EmbeddedPostgresError, DevStartFailed):
         _run(run_dev(options, say=lambda line: print(line, flush=True)))  # noqa: T201 - this is the terminal
 
 
@@ -114,7 +100,7 @@ def serve(settings: SettingsFile) -> None:
 
     run = settings.parent / "run"
     run.mkdir(mode=0o700, exist_ok=True)
-    with _spoken_errors():
+    with spoken():
         configure_logs(process="supervisor")
         loaded = load_settings(settings)
         load_standard(loaded.standard.tables)
@@ -129,7 +115,7 @@ def sealer(settings: SettingsFile) -> None:
     from ledger.note import NoteError
 
     follow_parent()
-    with _spoken_errors(NoteError):
+    with spoken(NoteError):
         configure_logs(process="sealer")
         _run(run_sealer(load_settings(settings)))
 
@@ -146,7 +132,7 @@ def migrate(settings: SettingsFile) -> None:
     from database import migrate as run_migrations
     from gateway.dev import KEYS_MIGRATIONS, MIGRATIONS
 
-    with _spoken_errors():
+    with spoken():
         loaded = load_settings(settings)
         owners = {
             "database.owner_dsn_file": (loaded.database.owner_dsn_file, MIGRATIONS),
@@ -161,7 +147,7 @@ def migrate(settings: SettingsFile) -> None:
 @app.command(epilog=EXIT_CODES)
 def rewrap(settings: SettingsFile) -> None:
     """更换包裹密钥后，重新包裹全部数据密钥. Wraps every data key with the newest wrapping key; may be repeated."""
-    with _spoken_errors():
+    with spoken():
         typer.echo(f"{_run(_rewrap(load_settings(settings)))} keys wrapped anew")
 
 
@@ -171,7 +157,7 @@ def check_config(settings: SettingsFile) -> None:
     from standards.catalogue import load_standard
     from standards.tables import Tables
 
-    with _spoken_errors():
+    with spoken():
         loaded = load_settings(settings)
         load_standard(loaded.standard.tables)
         replaced = Tables(override=loaded.standard.tables).replaced()
@@ -191,7 +177,7 @@ def report(
     """业务报告，仅由日志统计. Queries, refusals, disputes, holds, suspensions, from the log alone."""
     from gateway import report_cli
 
-    with _spoken_errors():
+    with spoken():
         since, before = report_cli.period_of(span, period)
         rows = _run(report_cli.read_report(load_settings(settings), since, before))
     if as_csv:
@@ -220,7 +206,7 @@ def fsck(
     from ledger.archive.files import ArchiveError
     from ledger.note import NoteError
 
-    with _spoken_errors(ArchiveError, NoteError, OSError):
+    with spoken(ArchiveError, NoteError, OSError):
         loaded = None if settings is None else load_settings(settings)
         work = run_fsck(
             loaded, archive=archive, vkeys=vkey or [], from_index=from_index, as_json=as_json, progress=_show_progress()
@@ -240,7 +226,7 @@ def reproject(
     """由条目重建有差异的投影，以所有者身份. Makes projections that differ anew from entries, as the owner."""
     from gateway.fsck_cli import run_reproject
 
-    with _spoken_errors():
+    with spoken():
         work = run_reproject(load_settings(settings), archive=archive, as_json=as_json, progress=_show_progress())
         mended = _run(work)
         typer.echo(f'{{"mended": {mended}}}' if as_json else f"{mended} 项已修复 mended")
@@ -264,7 +250,7 @@ def archive(
     from gateway.archive_cli import Wish, run_archive
     from ledger.archive.files import ArchiveError
 
-    with _spoken_errors(ArchiveError, OSError):
+    with spoken(ArchiveError, OSError):
         try:
             day = datetime.strptime(before, "%Y-%m-%d").replace(tzinfo=SHANGHAI) if before else None
         except ValueError:
@@ -302,7 +288,7 @@ def doctor(
             typer.echo("--sample 须加 --test-environment; it asks the platform really: a test subject alone", err=True)
             raise typer.Exit(USAGE)
         asked = Sample(subject=sample, artefacts=tuple(artefact or ()), institution=institution, purpose=purpose)
-    with _spoken_errors():
+    with spoken():
         work = run_doctor(settings, platforms=platform, sample=asked, as_json=as_json, say=typer.echo)
         raise typer.Exit(_run(work))
 
@@ -322,7 +308,7 @@ def reconcile(
         if sys.stderr.isatty() or page == pages:
             typer.echo(f"\r平台账簿 book: {page} / {pages} 页 pages ", nl=page == pages, err=True)
 
-    with _spoken_errors():
+    with spoken():
         when = reconcile_cli.day_of(day)
         work = reconcile_cli.reconcile_day(load_settings(settings), platform, when, on_page=on_page)
         done = _run(work)
@@ -350,7 +336,7 @@ def tiles(
         finally:
             await db.close()
 
-    with _spoken_errors(OSError):
+    with spoken(OSError):
         typer.echo(f"{_run(work(load_settings(settings)))} leaves")
 
 
@@ -398,27 +384,6 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     except ImportError:
         return asyncio.run(work)
     return uvloop.run(work)
-
-
-@contextlib.contextmanager
-def _spoken_errors(*more: type[Exception]) -> Iterator[None]:
-    """Say what an operator can act on in one line, and leave the rest to a traceback."""
-    from database import DatabaseUnavailable
-
-    try:
-        yield
-    except SettingsError as error:
-        typer.echo(f"设置有误 Settings: {error}", err=True)
-        raise typer.Exit(USAGE) from error
-    except DatabaseUnavailable as error:
-        typer.echo(f"数据库不可用 Database unavailable: {error}", err=True)
-        raise typer.Exit(UNREACHABLE) from error
-    except BashuError as error:
-        typer.echo(f"未能执行 Refused: {error}", err=True)
-        raise typer.Exit(REFUSED) from error
-    except more as error:
-        typer.echo(f"未能执行 Refused: {error}", err=True)
-        raise typer.Exit(REFUSED) from error
 
 
 def main() -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 
 from core.errors import BashuError
-from database import Database, DatabaseUnavailable, open_database
+from database import DatabaseUnavailable
+from gateway.command import SettingsFile, spoken, work_on
 from gateway.log_keys import Decide, change_keys
-from gateway.settings import Settings, SettingsError, load_settings, read_secret
+from gateway.settings import Settings, SettingsError, load_settings
 from ledger.keys import model, store
 from ledger.keys.model import KeyEvent, KeyState, KeyStep, key_id
 from ledger.note import NoteError
 from ledger.signer import LogKeyFiles
 
-REFUSED: Final = 1
-USAGE: Final = 2
-UNREACHABLE: Final = 3
 _STATES: Final = {
     KeyState.ADDED: "待启用",
     KeyState.SIGNING: "签署中",
@@ -47,11 +42,7 @@ keys_app = typer.Typer(
     ),
 )
 
-SettingsFile = Annotated[
-    Path, typer.Option("--settings", envvar="BASHU_SETTINGS", help="设置文件 TOML settings file.", exists=True)
-]
 KeyId = Annotated[str, typer.Argument(help="密钥编号 key id, eight hex digits, as `keys list` shows")]
-_Result = TypeVar("_Result")
 
 
 @keys_app.command("list")
@@ -61,7 +52,7 @@ def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """各密钥及其状态、公钥、本机有无文件. Each key with its state, its vkey, and whether its file is here."""
-    with spoken():
+    with spoken(usage=(NoteError,)):
         loaded = load_settings(settings)
         files = _files(loaded)
         known = model.states(work_on(loaded, store.steps)) or {files.vkey: KeyState.SIGNING}
@@ -77,7 +68,7 @@ def list_keys(
 @keys_app.command()
 def add(settings: SettingsFile) -> None:
     """生成后继密钥并入账. Makes the successor's key on this machine; copy its file to the others before `overlap`."""
-    with spoken():
+    with spoken(usage=(NoteError,)):
         loaded = load_settings(settings)
         files = _files(loaded)
         fresh = files.generate()
@@ -96,7 +87,7 @@ def add(settings: SettingsFile) -> None:
 @keys_app.command()
 def overlap(settings: SettingsFile, key: KeyId) -> None:
     """后继密钥开始与旧密钥一同签署. The successor signs beside the older key from here on."""
-    with spoken():
+    with spoken(usage=(NoteError,)):
         loaded = load_settings(settings)
         files = _files(loaded)
 
@@ -119,7 +110,7 @@ def retire(
     ] = False,
 ) -> None:
     """旧密钥停用，重叠期（[ledger] overlap_days）满后. The older key signs no more, once the overlap is over."""
-    with spoken():
+    with spoken(usage=(NoteError,)):
         loaded = load_settings(settings)
         after = timedelta(days=0 if early else loaded.ledger.overlap_days)
         _change(loaded, lambda events, now: model.retire(events, _named(events, key), now=now, after=after))
@@ -128,7 +119,7 @@ def retire(
 @keys_app.command()
 def compromised(settings: SettingsFile, key: KeyId) -> None:
     """密钥泄露：立即作废，已加入的后继密钥接替. Ends a key that others may have; an added successor signs at once."""
-    with spoken():
+    with spoken(usage=(NoteError,)):
         loaded = load_settings(settings)
         files = _files(loaded)
 
@@ -167,33 +158,3 @@ def _is_here(files: LogKeyFiles, vkey: str) -> bool:
         return files.vkey == vkey or files.load(vkey).vkey == vkey
     except NoteError:
         return False
-
-
-def work_on(settings: Settings, work: Callable[[Database], Awaitable[_Result]]) -> _Result:
-    """Run ``work`` with a connection of the gateway's role and return its result."""
-
-    async def run() -> _Result:
-        dsn = read_secret(settings.database.dsn_file, setting="database.dsn_file").decode()
-        db = await open_database(dsn, min_size=1, max_size=1, application_name="bashu-operator")
-        try:
-            return await work(db)
-        finally:
-            await db.close()
-
-    return asyncio.run(run())
-
-
-@contextmanager
-def spoken() -> Iterator[None]:
-    """Say what an operator can act on in one line, with its exit code."""
-    try:
-        yield
-    except (SettingsError, NoteError) as error:
-        typer.echo(f"设置有误 Settings: {error}", err=True)
-        raise typer.Exit(USAGE) from error
-    except DatabaseUnavailable as error:
-        typer.echo(f"数据库不可用 Database unavailable: {error}", err=True)
-        raise typer.Exit(UNREACHABLE) from error
-    except BashuError as error:
-        typer.echo(f"未能执行 Refused: {error}", err=True)
-        raise typer.Exit(REFUSED) from error

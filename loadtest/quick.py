@@ -20,21 +20,15 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from bashu.client import Bashu
 from bashu.profiles import Profile
-from loadtest.authority import Grant, SigningAuthority
 from loadtest.demo import ITEMS
-from loadtest.driver import Measurement, Prepared, StreamAsker, UnaryAsker, drive
-from loadtest.observation import control, cpu_seconds
-from loadtest.questions import question
+from loadtest.driver import Measurement, StreamAsker, UnaryAsker, drive
+from loadtest.observation import cpu_seconds
+from loadtest.prepared import prepared
 from loadtest.stack import Stack, dev_stack
 
 RESULTS: Final = Path(__file__).parent / "results"
 WARM_UP_S: Final = 2.0
-USES: Final = 3
-"""Uses of one consent: the most that a purpose before a loan allows."""
-REGISTERING: Final = 16
-"""Registrations under way at a time while preparing."""
 LENDER: Final = "bank-cq"
 
 
@@ -65,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _measure(stack: Stack, *, rate: float, seconds: float, seed: int) -> list[Result]:
     warm_up, run = max(1, round(rate * WARM_UP_S)), max(1, round(rate * seconds))
-    questions = iter(await _prepare(stack, 2 * (warm_up + run)))
+    questions = iter(await prepared(stack, 2 * (warm_up + run), lender=LENDER, items=ITEMS))
     profile = Profile.of_dev_stack(stack.state, LENDER)
     results = []
     for way, asker in (("QueryCredit", UnaryAsker(profile)), ("QueryCreditStream", StreamAsker(profile))):
@@ -77,26 +71,6 @@ async def _measure(stack: Stack, *, rate: float, seconds: float, seed: int) -> l
         gateway, sandbox = ((end - begin) * 1000 / measured.offered for begin, end in zip(before, after, strict=True))
         results.append(Result(way=way, measurement=measured, gateway_cpu_ms=gateway, sandbox_cpu_ms=sandbox))
     return results
-
-
-async def _prepare(stack: Stack, count: int) -> list[Prepared]:
-    """Register a consent for every three questions, each of another firm of the population; return the questions."""
-    authority = SigningAuthority(stack.authorities["authority-cq"])
-    page = await asyncio.to_thread(control, stack, f"subjects?limit={-(-count // USES)}", None)
-    slots = asyncio.Semaphore(REGISTERING)
-    consents: dict[str, str] = {}
-
-    async def register(code: str) -> None:
-        grant = Grant(institution=LENDER, identifier=code, items=ITEMS, max_uses=USES)
-        async with slots:
-            await bank.register_consent(authority.sign(grant))
-        consents[code] = str(grant.consent_id)
-
-    async with Bashu(Profile.of_dev_stack(stack.state, LENDER)) as bank, asyncio.TaskGroup() as group:
-        for firm in page["population"]:
-            group.create_task(register(firm["code"]))
-    requests = [question(code, consent_id) for _ in range(USES) for code, consent_id in consents.items()]
-    return [Prepared(request_id=request.request_id, frame=request.SerializeToString()) for request in requests[:count]]
 
 
 def _print(results: Sequence[Result], chosen: argparse.Namespace) -> None:

@@ -27,12 +27,10 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.kit.caller import IN_FLIGHT
-from bashu.client import Bashu
 from bashu.profiles import Profile
-from loadtest.authority import Grant, SigningAuthority
-from loadtest.driver import DIGITS, LONGEST_US, Prepared, UnaryAsker, drive
+from loadtest.driver import DIGITS, LONGEST_US, UnaryAsker, drive
 from loadtest.observation import control
-from loadtest.questions import question
+from loadtest.prepared import prepared
 from loadtest.stack import Stack, dev_stack
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -40,7 +38,6 @@ CHART: Final = RESULTS / "stalled.svg"
 LENDER: Final = "bank-cq"
 ITEMS: Final = ("enterprise_registration", "tax_arrears", "administrative_penalty")
 REGIONS: Final = {"sichuan": "510000", "chongqing": "500000"}
-USES: Final = 3
 STALLED_DEADLINE_S: Final = 2.0
 GOAL: Final = 1.2
 _LOOK_S: Final = 0.05
@@ -102,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _measure(stack: Stack, chosen: argparse.Namespace) -> dict[str, Seen]:
     block = max(1, round(chosen.rate * chosen.seconds))
     blocks = 2 * chosen.rounds + 1
-    asked = {name: iter(await _prepare(stack, region, block * blocks)) for name, region in REGIONS.items()}
+    asked = {
+        name: iter(await prepared(stack, block * blocks, lender=LENDER, items=ITEMS, regions=[region]))
+        for name, region in REGIONS.items()
+    }
     seen = {"healthy": Seen(), "stalled": Seen()}
     profile = Profile.of_dev_stack(stack.state, LENDER)
     patient, hasty = UnaryAsker(profile), UnaryAsker(profile, deadline_s=STALLED_DEADLINE_S)
@@ -132,25 +132,6 @@ async def _measure(stack: Stack, chosen: argparse.Namespace) -> dict[str, Seen]:
                 f"{number}/{blocks - 1} {name}: p99 {other.p99_ms:.0f} ms, in flight {one.most_in_flight}", flush=True
             )
     return seen
-
-
-async def _prepare(stack: Stack, region: str, count: int) -> list[Prepared]:
-    authority = SigningAuthority(stack.authorities["authority-cq"])
-    page = await asyncio.to_thread(control, stack, f"subjects?limit={-(-count // USES)}", None)
-    slots = asyncio.Semaphore(16)
-    consents: dict[str, str] = {}
-
-    async def register(code: str) -> None:
-        grant = Grant(institution=LENDER, identifier=code, items=ITEMS, max_uses=USES)
-        async with slots:
-            await bank.register_consent(authority.sign(grant))
-        consents[code] = str(grant.consent_id)
-
-    async with Bashu(Profile.of_dev_stack(stack.state, LENDER)) as bank, asyncio.TaskGroup() as group:
-        for firm in page["population"]:
-            group.create_task(register(firm["code"]))
-    requests = [question(code, found, regions=[region]) for _ in range(USES) for code, found in consents.items()]
-    return [Prepared(request_id=request.request_id, frame=request.SerializeToString()) for request in requests[:count]]
 
 
 def _stall(stack: Stack, *, is_on: bool) -> None:

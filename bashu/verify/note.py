@@ -29,6 +29,28 @@ _CHECKPOINT_LINES: Final = 3
 _PROMISE_LINES: Final = 4
 
 
+def read_vkey(vkey: object, *, what: str, kind: int, kind_name: str) -> tuple[str, bytes, bytes]:
+    """Read ``name+hash+base64`` of one signature type: name, key id and the Ed25519 key of 32 bytes.
+
+    The four-byte hash inside must be the key's own; a weak key is refused. ``what`` and ``kind_name`` are for errors.
+
+    Raises:
+        VerificationError: it is none.
+    """
+    parts = vkey.strip().split("+", 2) if isinstance(vkey, str) else []
+    if len(parts) != 3 or not is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
+        raise VerificationError(f"{what}: name+hash+key expected")
+    name, hexadecimal, encoded = parts
+    key = base64_bytes(encoded, what)
+    if len(key) != _KEY_BYTES + 1 or key[0] != kind:
+        raise VerificationError(f"{what}: not an Ed25519 {kind_name}")
+    key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:_ID_BYTES]
+    if hexadecimal != key_id.hex():
+        raise VerificationError(f"{what}: its hash does not fit name and key")
+    require_strong_ed25519(key[1:])
+    return name, key_id, key[1:]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
     """A log's public key as written in a vkey: ``name+hash+base64`` (C2SP signed-note, section verifier keys)."""
@@ -40,18 +62,8 @@ class VerifierKey:
     @classmethod
     def parse(cls, vkey: object) -> Self:
         """Read a vkey; the four-byte hash inside must be the key's own."""
-        parts = vkey.strip().split("+", 2) if isinstance(vkey, str) else []
-        if len(parts) != 3 or not is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
-            raise VerificationError("vkey: name+hash+key expected")
-        name, hexadecimal, encoded = parts
-        key = base64_bytes(encoded, "vkey")
-        if len(key) != _KEY_BYTES + 1 or key[0] != _ED25519:
-            raise VerificationError("vkey: not an Ed25519 key")
-        key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:_ID_BYTES]
-        if hexadecimal != key_id.hex():
-            raise VerificationError("vkey: its hash does not fit name and key")
-        require_strong_ed25519(key[1:])
-        return cls(name=name, key_id=key_id, public_key=key[1:])
+        name, key_id, public_key = read_vkey(vkey, what="vkey", kind=_ED25519, kind_name="key")
+        return cls(name=name, key_id=key_id, public_key=public_key)
 
     def text(self) -> str:
         """Return the vkey as it is published."""

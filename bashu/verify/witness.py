@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +10,8 @@ from typing import Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from bashu.verify.keys import require_strong_ed25519
-from bashu.verify.note import is_key_name, read_note
-from bashu.verify.strict import VerificationError, base64_bytes
+from bashu.verify.note import read_note, read_vkey
+from bashu.verify.strict import VerificationError
 
 _COSIGNER: Final = 0x04
 _KEY_BYTES: Final = 32
@@ -42,18 +40,10 @@ class WitnessKey:
     @classmethod
     def parse(cls, vkey: object) -> Self:
         """Read a vkey; the four-byte hash inside must be the key's own."""
-        parts = vkey.strip().split("+", 2) if isinstance(vkey, str) else []
-        if len(parts) != 3 or not is_key_name(parts[0]):  # noqa: PLR2004 - name, hash, key
-            raise VerificationError("witness vkey: name+hash+key expected")
-        name, hexadecimal, encoded = parts
-        key = base64_bytes(encoded, "witness vkey")
-        if len(key) != _KEY_BYTES + 1 or key[0] != _COSIGNER:
-            raise VerificationError("witness vkey: not an Ed25519 cosigner's key (signature type 0x04)")
-        key_id = hashlib.sha256(name.encode() + b"\n" + key).digest()[:_ID_BYTES]
-        if hexadecimal != key_id.hex():
-            raise VerificationError("witness vkey: its hash does not fit name and key")
-        require_strong_ed25519(key[1:])
-        return cls(name=name, key_id=key_id, public_key=key[1:])
+        name, key_id, public_key = read_vkey(
+            vkey, what="witness vkey", kind=_COSIGNER, kind_name="cosigner's key (signature type 0x04)"
+        )
+        return cls(name=name, key_id=key_id, public_key=public_key)
 
     def check(self, text: str, value: bytes) -> Cosigned:
         """Check the cosignature ``value`` (time and signature) over the note text ``text``."""
