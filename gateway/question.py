@@ -35,7 +35,9 @@ def read_subject(message: SubjectMessage, *, standard: Standard, today: date) ->
         citizen = parse_citizen_id(person.id_number, divisions=standard.divisions, today=today)
         if isinstance(citizen, IdentifierFailure):
             raise _invalid("subject.person.id_number", citizen)
-        return Subject(kind=SubjectKind.PERSON, id_type=CITIZEN_ID, identifier=citizen.normalised, name=person.name)
+        return Subject(
+            kind=SubjectKind.PERSON, id_type=CITIZEN_ID, identifier=citizen.normalised, name=person.name.strip()
+        )
     if message.WhichOneof("kind") is None:
         raise BashuError(Reason.MALFORMED, "subject: name an enterprise or a person", field="subject")
     code = parse_uscc(message.enterprise.unified_social_credit_code, divisions=standard.divisions)
@@ -65,6 +67,9 @@ def read_question(
             "the reference evaluation is of enterprises only: ask without it",
             field="include_evaluation",
         )
+    if request.subject.WhichOneof("kind") == "person" and not request.subject.person.name.strip():
+        # Platforms compare it: a mistyped number must not bring somebody else's report.
+        raise BashuError(Reason.MALFORMED, "a person is asked about by number and name", field="subject.person.name")
     today = clock.now().astimezone(SHANGHAI).date()
     related = tuple(_required_uuid(text, "related_consent_ids") for text in request.related_consent_ids)
     if related and (not request.consent_id or request.subject.WhichOneof("kind") != "enterprise"):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from consent.witnessing import REFUSE_ALL_S, REFUSE_PERSONS_S, WARN_S
 from ledger.note import NoteError
@@ -236,6 +236,17 @@ class KeySettings(_Section):
     operator_commitment: FilePath
     subject_commitment: FilePath
     commitments: dict[str, CommitmentKeySettings] = Field(default_factory=dict)
+
+    @field_validator("commitments", mode="before")
+    @classmethod
+    def _say_whose(cls, told: object) -> object:
+        """Refuse a bare path in words: it was enough until holders were named."""
+        bare = sorted(kid for kid, lent in told.items() if isinstance(lent, str)) if isinstance(told, dict) else []
+        if bare:
+            raise ValueError(
+                f'{bare[0]}: {{file = "…", holders = ["…"]}} expected; holders says whom the key was lent to'
+            )
+        return told
 
 
 class VaultSettings(_Section):

@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=4, help="pairs of blocks (default %(default)s)")
     parser.add_argument("--keep", action="store_true", help="write loadtest/results/stalled.json and .svg")
     chosen = parser.parse_args(arguments)
+    if min(chosen.rate, chosen.seconds, chosen.rounds) <= 0:
+        parser.error("--rate, --seconds and --rounds are above 0")
     with dev_stack() as stack:
         seen = asyncio.run(_measure(stack, chosen))
     rows = [_row(name, one) for name, one in seen.items()]

@@ -130,6 +130,9 @@ async def test_the_stricter_rules_hold_and_move_no_platforms_book(licensed: Stac
     consent_id = await granted(licensed, lender, person)
     before = await books(licensed)
     assert await refused(lender.query_credit(about(person, consent_id, data_items=[]))) == "ITEMS_REQUIRED"
+    nameless = about(person, consent_id)
+    nameless.subject.person.name = " "
+    assert await refused(lender.query_credit(nameless)) == "MALFORMED"
     evaluated = about(person, consent_id, include_evaluation=True)
     assert await refused(lender.query_credit(evaluated)) == "MALFORMED"
     assert await refused(lender.query_credit(about(IS_LISTED, consent_id))) == "SUBJECT_MISMATCH"

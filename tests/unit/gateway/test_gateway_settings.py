@@ -219,3 +219,13 @@ def test_a_wrong_witness_or_quorum_is_refused(load, quorum, witnesses, why):
 )
 def test_budgets_of_witnesses_get_shorter_never_longer(load, budgets):
     assert "witness_budgets" in refusal(load, f"{GOOD}\n[ledger.witness_budgets]\n{budgets}\n")
+
+
+def test_a_commitment_key_without_holders_is_refused_in_words(load):
+    bare = GOOD.replace(
+        '[keys.commitments.cq-2026]\nfile = "commitment-cq"\nholders = ["authority-cq"]',
+        '[keys.commitments]\ncq-2026 = "commitment-cq"',
+    )
+    assert bare != GOOD
+    with pytest.raises(SettingsError, match=r"cq-2026: \{file = .*holders says whom the key was lent to"):
+        load(bare)
