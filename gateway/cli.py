@@ -16,12 +16,12 @@ import typer
 
 from core.clock import SHANGHAI
 from core.lifetime import follow_parent
-from gateway.adapter_cli import adapter_app
-from gateway.clock_cli import clock_app
-from gateway.command import EXIT_CODES, USAGE, SettingsFile, spoken
-from gateway.keys_cli import keys_app
+from gateway.commands.adapter import adapter_app
+from gateway.commands.clock import clock_app
+from gateway.commands.keys import keys_app
+from gateway.commands.report import Span
+from gateway.commands.shared import EXIT_CODES, USAGE, SettingsFile, spoken
 from gateway.logs import configure_logs
-from gateway.report_cli import Span
 from gateway.settings import Settings, SettingsError, load_settings, read_secret
 
 FSCK_EXIT_CODES: Final = (
@@ -175,15 +175,15 @@ def report(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV 表格 A CSV table.")] = False,
 ) -> None:
     """业务报告，仅由日志统计. Queries, refusals, disputes, holds, suspensions, from the log alone."""
-    from gateway import report_cli
+    from gateway.commands import report as counting
 
     with spoken():
-        since, before = report_cli.period_of(span, period)
-        rows = _run(report_cli.read_report(load_settings(settings), since, before))
+        since, before = counting.period_of(span, period)
+        rows = _run(counting.read_report(load_settings(settings), since, before))
     if as_csv:
-        report_cli.write_csv(rows)
+        counting.write_csv(rows)
     else:
-        typer.echo((report_cli.as_json if as_json else report_cli.as_text)(rows, since, before))
+        typer.echo((counting.as_json if as_json else counting.as_text)(rows, since, before))
 
 
 @app.command(epilog=FSCK_EXIT_CODES)
@@ -202,7 +202,7 @@ def fsck(
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """检查日志：树、检查点、不变式、计数、孤立意图. Checks tree, checkpoints, invariants, tallies, orphan intents."""
-    from gateway.fsck_cli import run_fsck
+    from gateway.commands.fsck import run_fsck
     from ledger.archive.files import ArchiveError
     from ledger.note import NoteError
 
@@ -224,7 +224,7 @@ def reproject(
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """由条目重建有差异的投影，以所有者身份. Makes projections that differ anew from entries, as the owner."""
-    from gateway.fsck_cli import run_reproject
+    from gateway.commands.fsck import run_reproject
 
     with spoken():
         work = run_reproject(load_settings(settings), archive=archive, as_json=as_json, progress=_show_progress())
@@ -247,7 +247,7 @@ def archive(
     as_json: Annotated[bool, typer.Option("--json", help="一个 JSON 对象 One JSON object.")] = False,
 ) -> None:
     """归档：把较早的条目复制成文件. Copies old leaves with their tiles to files; nothing leaves the database."""
-    from gateway.archive_cli import Wish, run_archive
+    from gateway.commands.archive import Wish, run_archive
     from ledger.archive.files import ArchiveError
 
     with spoken(ArchiveError, OSError):
@@ -280,7 +280,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="每行一个 JSON One JSON object a line.")] = False,
 ) -> None:
     """体检：许可、密钥、数据库、日志、各平台链路. Proves each link; a failing line says whose turn it is."""
-    from gateway.doctor_cli import Sample, run_doctor
+    from gateway.commands.doctor import Sample, run_doctor
 
     asked = None
     if sample:
@@ -302,17 +302,17 @@ def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="一个 JSON 对象 One JSON object.")] = False,
 ) -> None:
     """对账：平台账簿与日志逐条比对. Compares a platform's own book of a day with the ledger, line by line."""
-    from gateway import reconcile_cli
+    from gateway.commands import reconcile as comparing
 
     def on_page(page: int, pages: int) -> None:
         if sys.stderr.isatty() or page == pages:
             typer.echo(f"\r平台账簿 book: {page} / {pages} 页 pages ", nl=page == pages, err=True)
 
     with spoken():
-        when = reconcile_cli.day_of(day)
-        work = reconcile_cli.reconcile_day(load_settings(settings), platform, when, on_page=on_page)
+        when = comparing.day_of(day)
+        work = comparing.reconcile_day(load_settings(settings), platform, when, on_page=on_page)
         done = _run(work)
-    typer.echo(reconcile_cli.as_json(done) if as_json else reconcile_cli.as_text(done, platform, when))
+    typer.echo(comparing.as_json(done) if as_json else comparing.as_text(done, platform, when))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.errors import BashuError, Reason
 from database import RightMissing, StatementFailed, open_database
-from gateway.archive_cli import Wish, archive
+from gateway.commands.archive import Wish, archive
 from ledger import store
 from ledger.archive.check import check_archive
 from ledger.archive.files import ArchiveFolder

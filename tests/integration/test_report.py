@@ -10,7 +10,7 @@ import pytest
 from consent.model import HoldKind
 from core.errors import BashuError
 from database import open_database
-from gateway.report_cli import Span, as_text, by_region, period_of
+from gateway.commands.report import Span, as_text, by_region, period_of
 from gateway.settings import SettingsError
 from ledger.report.store import report_rows
 from tests.admission_stage import FIRM, OTHER_FIRM, an_ask, open_stage

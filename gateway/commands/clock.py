@@ -10,7 +10,7 @@ from core.clock import rfc3339
 from gateway.clock import store
 from gateway.clock.model import ClockState
 from gateway.clock.watch import accept as accept_clock
-from gateway.command import SettingsFile, spoken, work_on
+from gateway.commands.shared import SettingsFile, spoken, work_on
 from gateway.settings import load_settings
 
 _STATES: Final = {ClockState.SOUND: "正常", ClockState.BACK: "回拨", ClockState.AHEAD: "超前"}

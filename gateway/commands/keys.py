@@ -11,7 +11,7 @@ import typer
 
 from core.errors import BashuError
 from database import DatabaseUnavailable
-from gateway.command import SettingsFile, spoken, work_on
+from gateway.commands.shared import SettingsFile, spoken, work_on
 from gateway.log_keys import Decide, change_keys
 from gateway.settings import Settings, SettingsError, load_settings
 from ledger.keys import model, store
